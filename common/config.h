@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* The configuration of a run: one JSON file that all stages read. */
+#ifndef PR_CONFIG_H
+#define PR_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+typedef struct {
+    char *path;       /* the file it was read from, absolute */
+    char *target;     /* absolute path of the target database */
+    char *mapping;    /* absolute path of the mapping; default DATADIR/mappings/el-to-hub.json */
+    char *migrations; /* absolute path of the folder of migrations; default DATADIR/migrations */
+    char **sources;   /* absolute paths of the exports, as given */
+    size_t sources_count;
+    char *run_dir; /* absolute: sockets and lock files live here */
+    char *run;     /* UUID of the run to begin or to continue; NULL: the target's unfinished one, or a new one */
+    uint32_t transformers;   /* how many transformers take part: 1 to 64 */
+    bool null_text_keep;     /* "null_text": "keep" */
+    int64_t max_rejects;     /* -1: no limit */
+    bool restart;            /* abandon an unfinished run and begin anew */
+    int64_t retries_through; /* > 0: this run tries the rejects up to this number again */
+    uint32_t batch_bytes;    /* of raw records in a batch, aim */
+    uint64_t window_bytes;   /* of raw records beyond the committed position, at most */
+    uint32_t heartbeat_ms;   /* PROGRESS at least this often */
+    uint32_t resend_ms;      /* no progress for so long, while something is outstanding: go back */
+    uint32_t linger_ms; /* how long the writer, when all is complete, waits for stages that have not said goodbye */
+} pr_config_t;
+
+/*  Read a configuration file. Relative paths in it are relative to its folder. Unknown keys are errors.
+ *  ret_config: *returns new*; untouched on failure. Errors: -PR_E_CONFIG, err tells file:line where it can. */
+int pr_config_load(const char *path, pr_config_t **ret_config, pr_error_t *err);
+
+/*  Write a configuration (all fields but path) as JSON to path, durably and atomically (new file, rename), mode 0600.
+ */
+int pr_config_save(const pr_config_t *config, const char *path, pr_error_t *err);
+
+/* A configuration with the defaults and nothing else: target, sources, run_dir empty. *Returns new*. */
+pr_config_t *pr_config_new(void);
+void pr_config_destroy(pr_config_t **config);
+
+/*  The folder with mappings/ and migrations/: $PVRELAY_DATADIR, else ../share/pvrelay beside the program's own folder.
+ *  *Returns new* (malloc). */
+char *pr_config_datadir(void);
+
+/*  Run folder for a target when none was given: $XDG_RUNTIME_DIR/pvrelay/HASH, else /tmp/pvrelay-UID/HASH, HASH from
+ * the target's absolute path. *Returns new* (malloc). */
+char *pr_config_default_run_dir(const char *target);
+
+/*  Make a run folder (0700) with its parents; refuse one that belongs to another user or whose path leaves no room for
+ *  the socket names (107 bytes). */
+int pr_config_make_run_dir(const char *run_dir, pr_error_t *err);
+
+#endif

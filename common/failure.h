@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* What the validator finds: failures (what is stored is not what was exported) and findings (worth knowing), and how they travel. */
+#ifndef PR_FAILURE_H
+#define PR_FAILURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+/*  kind, word: mismatch (the row is there, a value differs), missing (no such row), extra (a row the export has not), whole
+ *  (a check of the database as a whole) */
+#define PR_FAILURES(X)          \
+    X(MISMATCH, 1, "mismatch")  \
+    X(MISSING, 2, "missing")    \
+    X(EXTRA, 3, "extra")        \
+    X(WHOLE, 4, "whole")
+
+typedef enum {
+#define X(name, number, word) PR_FAILURE_##name = number,
+    PR_FAILURES(X)
+#undef X
+} pr_failure_kind_t;
+
+const char *pr_failure_word(unsigned kind);
+
+/* All strings are NUL-terminated and never NULL ("" where they do not apply). */
+typedef struct {
+    unsigned kind;
+    const char *stream;
+    const char *table;
+    const char *key;      /* natural key, readable: audit_token='a4e1…', module_id='S1-1' */
+    const char *column;
+    const char *expected; /* as pr_value_print gives it */
+    const char *stored;
+    uint32_t source;
+    uint64_t offset;      /* of the record's first byte in the export */
+} pr_failure_t;
+
+/* Something noticed by the proof that is no failure. */
+typedef struct {
+    const char *kind, *stream, *field, *detail;
+    uint64_t count;
+    uint32_t source;
+    uint64_t ordinal;
+} pr_finding_t;
+
+/* A list that owns its strings. Keeps the first `max` failures and findings, counts all. */
+typedef struct {
+    pr_failure_t *failures;
+    size_t failures_count;
+    uint64_t failures_total;
+    pr_finding_t *findings;
+    size_t findings_count;
+    size_t max;
+} pr_proof_list_t;
+
+pr_proof_list_t *pr_proof_list_new(size_t max);
+void pr_proof_list_destroy(pr_proof_list_t **list);
+void pr_proof_list_clear(pr_proof_list_t *list);
+/* Copy a failure or finding, strings and all, into the list. */
+void pr_proof_list_add_failure(pr_proof_list_t *list, const pr_failure_t *failure);
+void pr_proof_list_add_finding(pr_proof_list_t *list, const pr_finding_t *finding);
+
+/*  As MessagePack: [ failures_total, [[kind, stream, table, key, column, expected, stored, source, offset]*],
+ *  [[kind, stream, field, detail, count, source, ordinal]*] ]. ret_data: *returns new* (malloc). */
+int pr_proof_list_pack(const pr_proof_list_t *list, void **ret_data, size_t *ret_size);
+/* Hostile bytes: -PR_E_PROTOCOL. *Returns new*. */
+int pr_proof_list_unpack(const void *data, size_t size, pr_proof_list_t **ret_list, pr_error_t *err);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* Lock files. */
+
+/*  DESIGN
+ *
+ *  The lock is flock() on the file; the pid in it only serves messages. The holder unlinks the file on release, while
+ * it still has the lock. So whoever gets the lock must look whether the file it locked is still the one at the path: if
+ * the inode differs, an earlier holder has unlinked it meanwhile, and the turn is tried again on the new file. Only a
+ * holder unlinks, and only after the same check, so nobody's file is unlinked under them. A crash leaves the file
+ * behind, unlocked: the next one takes it over.
+ */
+#include "common/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+
+enum { POLL_MS = 10 };
+
+struct pr_lock {
+    char *path;
+    int fd;
+};
+
+static int64_t s_now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Is the open file the one that stands at the path? */
+static bool s_is_at(int fd, const char *path) {
+    struct stat ours;
+    struct stat there;
+    return fstat(fd, &ours) == 0 && lstat(path, &there) == 0 && ours.st_dev == there.st_dev &&
+           ours.st_ino == there.st_ino;
+}
+
+/* The pid written in the file, 0 if there is none (yet). */
+static long s_holder(int fd) {
+    char text[32] = "";
+    ssize_t size = pread(fd, text, sizeof text - 1, 0);
+    return size > 0 ? strtol(text, NULL, 10) : 0;
+}
+
+/* One try: 1 and the descriptor, 0 and the holder, or -errno. */
+static int s_try(const char *path, int *ret_fd, long *ret_holder) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        int why = errno;
+        *ret_holder = s_holder(fd);
+        close(fd);
+        return why == EWOULDBLOCK || why == EINTR ? 0 : -why;
+    }
+    if (!s_is_at(fd, path)) {
+        *ret_holder = 0;
+        close(fd);
+        return 0;
+    }
+    *ret_fd = fd;
+    return 1;
+}
+
+/* Write our pid; a failure to do so (a full disk) costs a good message only. */
+static void s_sign(int fd) {
+    char text[32];
+    int size = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)size, 0) != size)
+        (void)!ftruncate(fd, 0);
+}
+
+static int s_held(const char *path, long holder, unsigned wait_ms, pr_error_t *err) {
+    if (holder > 0)
+        return pr_error_set(err, PR_E_TARGET_LOCKED,
+                            "%s: held by process %ld (waited %u ms); wait until it ends, or stop it", path, holder,
+                            wait_ms);
+    return pr_error_set(err, PR_E_TARGET_LOCKED,
+                        "%s: held by another process (waited %u ms); wait until it ends, or stop it", path, wait_ms);
+}
+
+int pr_lock_take(const char *path, unsigned wait_ms, pr_lock_t **ret_lock, pr_error_t *err) {
+    int64_t deadline = s_now_ms() + wait_ms;
+    long holder = 0;
+    int fd = -1;
+    for (;;) {
+        int result = s_try(path, &fd, &holder);
+        if (result == 1)
+            break;
+        if (result < 0)
+            return pr_error_set(err, PR_E_TARGET, "%s: cannot make the lock file: %s", path, strerror(-result));
+        if (s_now_ms() >= deadline)
+            return s_held(path, holder, wait_ms, err);
+        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+    }
+    s_sign(fd);
+    pr_lock_t *lock = pr_xcalloc(1, sizeof *lock);
+    lock->path = pr_xstrdup(path);
+    lock->fd = fd;
+    *ret_lock = lock;
+    return 0;
+}
+
+void pr_lock_release(pr_lock_t **lock) {
+    if (lock == NULL || *lock == NULL)
+        return;
+    if (s_is_at((*lock)->fd, (*lock)->path))
+        unlink((*lock)->path);
+    close((*lock)->fd);
+    free((*lock)->path);
+    free(*lock);
+    *lock = NULL;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading pvrelay's bookkeeping in a target. */
+#include "control/ledger.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/migrate.h"
+#include "control/format.h"
+
+enum { s_busy_ms = 5000 };
+
+static const char S_SQL_HAS[] = "SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND name = ?1";
+
+static const char S_SQL_RUNS[] =
+    "SELECT r.run, r.id, r.kind, r.state, r.started_at, r.ended_at, r.mapping_name, r.error, r.seconds, r.outcome,"
+    " r.retries_through, r.source, r.ordinal, r.\"offset\","
+    " (SELECT sum(s.records) FROM pvrelay_source s WHERE s.run = r.run),"
+    " c.records, c.written, c.unchanged, c.rejected, c.validated, c.checkpoints, c.unvalidated, c.newest,"
+    " (SELECT count(*) FROM pvrelay_failure f WHERE f.run = r.run),"
+    " (SELECT count(*) FROM pvrelay_reject j WHERE j.run = r.run AND j.retried_by IS NULL)"
+    " FROM pvrelay_run r LEFT JOIN"
+    " (SELECT run, sum(records) AS records, sum(inserted + updated) AS written, sum(unchanged) AS unchanged,"
+    "  sum(rejected) AS rejected, sum(CASE validated WHEN 1 THEN records - rejected ELSE 0 END) AS validated,"
+    "  count(*) AS checkpoints, sum(validated = 0 AND kind = 'batch') AS unvalidated, max(checkpoint) AS newest"
+    "  FROM pvrelay_checkpoint GROUP BY run) c ON c.run = r.run"
+    " WHERE ?1 IS NULL OR r.id = ?1 ORDER BY r.run";
+
+static const char S_SQL_STREAMS[] =
+    "SELECT s.stream, sum(s.records), sum(s.bytes), sum(c.records), sum(c.written), sum(c.unchanged), sum(c.rejected),"
+    " sum(c.validated)"
+    " FROM pvrelay_source s LEFT JOIN"
+    " (SELECT source, sum(records) AS records, sum(inserted + updated) AS written, sum(unchanged) AS unchanged,"
+    "  sum(rejected) AS rejected, sum(CASE validated WHEN 1 THEN records - rejected ELSE 0 END) AS validated"
+    "  FROM pvrelay_checkpoint WHERE run = ?1 AND kind = 'batch' GROUP BY source) c ON c.source = s.source"
+    " WHERE s.run = ?1 AND s.stream <> '' GROUP BY s.stream ORDER BY min(s.source)";
+
+static int s_failed(sqlite3 *db, pr_error_t *err) {
+    const char *path = sqlite3_db_filename(db, "main");
+    pr_error_code_t code = pr_migrate_error_code(db);
+    return pr_error_set(err, code, "%s: %s", path != NULL ? path : "the target", sqlite3_errmsg(db));
+}
+
+int pr_ledger_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_statement, pr_error_t *err) {
+    sqlite3_stmt *statement;
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
+        return s_failed(db, err);
+    *ret_statement = statement;
+    return 0;
+}
+
+int pr_ledger_step(sqlite3 *db, sqlite3_stmt *statement, pr_error_t *err) {
+    int step = sqlite3_step(statement);
+    if (step == SQLITE_ROW)
+        return 1;
+    return step == SQLITE_DONE ? 0 : s_failed(db, err);
+}
+
+const char *pr_ledger_text(sqlite3_stmt *statement, int column) {
+    const unsigned char *text = sqlite3_column_text(statement, column);
+    return text != NULL ? (const char *)text : "";
+}
+
+int pr_ledger_open(const char *path, sqlite3 **ret_db, pr_error_t *err) {
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    if (access(path, F_OK) < 0)
+        return 0;
+    int result = 0;
+    /* A read-only connection to a database in WAL mode leaves -wal and -shm files behind that nobody takes away. So the
+     * connection may write (where the file's rights allow), but query_only forbids it all the same. */
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
+        result = pr_error_set(err, PR_E_TARGET, "%s: %s", path, db != NULL ? sqlite3_errmsg(db) : "out of memory");
+    if (result == 0) {
+        sqlite3_busy_timeout(db, s_busy_ms);
+        sqlite3_exec(db, "PRAGMA query_only = ON", NULL, NULL, NULL);
+        /* Opening reads nothing; this does, and finds out whether it is a database at all. */
+        result = pr_ledger_prepare(db, "SELECT count(*) FROM sqlite_master", &statement, err);
+    }
+    if (result == 0)
+        result = pr_ledger_step(db, statement, err);
+    sqlite3_finalize(statement);
+    if (result < 0) {
+        sqlite3_close(db);
+        return result;
+    }
+    *ret_db = db;
+    return 1;
+}
+
+bool pr_ledger_has(sqlite3 *db, const char *table) {
+    sqlite3_stmt *statement = NULL;
+    bool has = false;
+    if (pr_ledger_prepare(db, S_SQL_HAS, &statement, NULL) == 0) {
+        sqlite3_bind_text(statement, 1, table, -1, SQLITE_STATIC);
+        has = pr_ledger_step(db, statement, NULL) > 0;
+    }
+    sqlite3_finalize(statement);
+    return has;
+}
+
+static uint64_t s_count(sqlite3_stmt *statement, int column) {
+    sqlite3_int64 value = sqlite3_column_int64(statement, column);
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static void s_read_run(sqlite3_stmt *row, pr_ledger_run_t *ret_run) {
+    pr_ledger_run_t run = {.number = sqlite3_column_int64(row, 0)};
+    snprintf(run.id, sizeof run.id, "%s", pr_ledger_text(row, 1));
+    snprintf(run.kind, sizeof run.kind, "%s", pr_ledger_text(row, 2));
+    snprintf(run.state, sizeof run.state, "%s", pr_ledger_text(row, 3));
+    snprintf(run.started_at, sizeof run.started_at, "%s", pr_ledger_text(row, 4));
+    snprintf(run.ended_at, sizeof run.ended_at, "%s", pr_ledger_text(row, 5));
+    snprintf(run.mapping, sizeof run.mapping, "%s", pr_ledger_text(row, 6));
+    snprintf(run.error, sizeof run.error, "%s", pr_ledger_text(row, 7));
+    pr_format_clean(run.mapping);
+    pr_format_clean(run.error);
+    run.seconds = sqlite3_column_double(row, 8);
+    run.outcome = sqlite3_column_type(row, 9) == SQLITE_NULL ? -1 : sqlite3_column_int(row, 9);
+    run.retries_through = sqlite3_column_int64(row, 10);
+    run.source = s_count(row, 11);
+    run.ordinal = s_count(row, 12);
+    run.offset = s_count(row, 13);
+    run.total = s_count(row, 14);
+    run.records = s_count(row, 15);
+    run.written = s_count(row, 16);
+    run.unchanged = s_count(row, 17);
+    run.rejected = s_count(row, 18);
+    run.validated = s_count(row, 19);
+    run.checkpoints = s_count(row, 20);
+    run.unvalidated = s_count(row, 21);
+    run.checkpoint = sqlite3_column_int64(row, 22);
+    run.failures = s_count(row, 23);
+    run.rejects_open = s_count(row, 24);
+    *ret_run = run;
+}
+
+int pr_ledger_runs(sqlite3 *db, const char *id, pr_ledger_run_t **ret_runs, size_t *ret_count, pr_error_t *err) {
+    sqlite3_stmt *statement = NULL;
+    pr_ledger_run_t *runs = NULL;
+    size_t count = 0;
+    int result = 0;
+    if (pr_ledger_has(db, "pvrelay_run"))
+        result = pr_ledger_prepare(db, S_SQL_RUNS, &statement, err);
+    if (statement != NULL && id != NULL)
+        sqlite3_bind_text(statement, 1, id, -1, SQLITE_STATIC);
+    while (statement != NULL && result == 0 && (result = pr_ledger_step(db, statement, err)) > 0) {
+        runs = pr_xrealloc(runs, (count + 1) * sizeof *runs);
+        s_read_run(statement, &runs[count++]);
+        result = 0;
+    }
+    sqlite3_finalize(statement);
+    if (result < 0) {
+        free(runs);
+        return result;
+    }
+    *ret_runs = runs;
+    *ret_count = count;
+    return 0;
+}
+
+int pr_ledger_unfinished(sqlite3 *db, pr_ledger_run_t *ret_run, pr_error_t *err) {
+    pr_ledger_run_t *runs;
+    size_t count;
+    int found = 0;
+    int result = pr_ledger_runs(db, NULL, &runs, &count, err);
+    if (result < 0)
+        return result;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(runs[i].state, "streaming") == 0 || strcmp(runs[i].state, "proving") == 0) {
+            *ret_run = runs[i];
+            found = 1;
+        }
+    }
+    free(runs);
+    return found;
+}
+
+int pr_ledger_streams(sqlite3 *db, int64_t run, pr_ledger_stream_t **ret_streams, size_t *ret_count, pr_error_t *err) {
+    sqlite3_stmt *statement = NULL;
+    pr_ledger_stream_t *streams = NULL;
+    size_t count = 0;
+    int result = pr_ledger_prepare(db, S_SQL_STREAMS, &statement, err);
+    if (result == 0)
+        sqlite3_bind_int64(statement, 1, run);
+    while (result == 0 && (result = pr_ledger_step(db, statement, err)) > 0) {
+        streams = pr_xrealloc(streams, (count + 1) * sizeof *streams);
+        pr_ledger_stream_t *stream = &streams[count++];
+        memset(stream, 0, sizeof *stream);
+        snprintf(stream->name, sizeof stream->name, "%s", pr_ledger_text(statement, 0));
+        pr_format_clean(stream->name);
+        stream->total = s_count(statement, 1);
+        stream->bytes = s_count(statement, 2);
+        stream->read = s_count(statement, 3);
+        stream->written = s_count(statement, 4);
+        stream->unchanged = s_count(statement, 5);
+        stream->rejected = s_count(statement, 6);
+        stream->validated = s_count(statement, 7);
+        result = 0;
+    }
+    sqlite3_finalize(statement);
+    if (result < 0) {
+        free(streams);
+        return result;
+    }
+    *ret_streams = streams;
+    *ret_count = count;
+    return 0;
+}

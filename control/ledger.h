@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading pvrelay's bookkeeping in a target (migrations/0002_pvrelay.sql). Never writes. */
+#ifndef PR_LEDGER_H
+#define PR_LEDGER_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+/* A run, and sums over its checkpoints. Strings are never NULL. */
+typedef struct {
+    int64_t number;
+    char id[37];
+    char kind[16];  /* replay, retry */
+    char state[16]; /* streaming, proving, complete, abandoned */
+    char started_at[32];
+    char ended_at[32]; /* "" while not ended */
+    char mapping[128];
+    char error[1024];
+    double seconds;
+    int outcome; /* exit code; -1 while not ended */
+    int64_t retries_through;
+    uint64_t source, ordinal, offset; /* position */
+    uint64_t total;                   /* records of its sources */
+    uint64_t records, written, unchanged, rejected, validated;
+    uint64_t checkpoints, unvalidated;
+    int64_t checkpoint; /* newest; 0: none */
+    uint64_t failures;
+    uint64_t rejects_open; /* not yet tried again */
+} pr_ledger_run_t;
+
+/* Sums over the sources of one stream in a run. */
+typedef struct {
+    char name[128];
+    uint64_t total; /* records of the exports */
+    uint64_t bytes;
+    uint64_t read, written, unchanged, rejected;
+    uint64_t validated; /* accepted records in checkpoints all of whose rows were proved */
+} pr_ledger_stream_t;
+
+/*  Open a database to read it. Returns 1, 0 if there is no such file, or <0 (-PR_E_TARGET, also for a file that is no
+ *  database). ret_db: *returns new*, sqlite3_close it. */
+int pr_ledger_open(const char *path, sqlite3 **ret_db, pr_error_t *err);
+
+/* Is there a table or view of this name? */
+bool pr_ledger_has(sqlite3 *db, const char *table);
+
+/* Prepare SQL; -PR_E_TARGET… with SQLite's words. ret_statement: *returns new*. */
+int pr_ledger_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_statement, pr_error_t *err);
+/* One step: 1 a row, 0 the end, <0. */
+int pr_ledger_step(sqlite3 *db, sqlite3_stmt *statement, pr_error_t *err);
+
+/* A column as text, "" for NULL. Borrowed until the next step. */
+const char *pr_ledger_text(sqlite3_stmt *statement, int column);
+
+/*  All runs, oldest first; none if there are no bookkeeping tables. id: only this one (UUID), NULL: all.
+ *  ret_runs: *returns new* (free). */
+int pr_ledger_runs(sqlite3 *db, const char *id, pr_ledger_run_t **ret_runs, size_t *ret_count, pr_error_t *err);
+
+/* The unfinished run (streaming or proving). 1 found, 0 none, <0. */
+int pr_ledger_unfinished(sqlite3 *db, pr_ledger_run_t *ret_run, pr_error_t *err);
+
+/* Streams of a run, in the order in which they are applied. *Returns new* (free). */
+int pr_ledger_streams(sqlite3 *db, int64_t run, pr_ledger_stream_t **ret_streams, size_t *ret_count, pr_error_t *err);
+
+#endif

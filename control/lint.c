@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* pvrelay lint: check a mapping file. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/config.h"
+#include "common/mapping.h"
+#include "control/command.h"
+#include "control/options.h"
+#include "control/run.h"
+
+#include "common/alloc.h"
+
+const char pr_usage_lint[] = "Usage: pvrelay lint [MAPPING]\n"
+                             "Checks a mapping file (default: the one that comes with pvrelay). Every mistake is printed as\n"
+                             "\"file:line: what, expected what\". Exit code 0 if there is none, else 1.\n";
+
+typedef struct {
+    const char *path;
+    FILE *out;
+    size_t count;
+} pr_mistakes_t;
+
+static void s_on_mistake(void *context, const pr_mapping_mistake_t *mistake) {
+    pr_mistakes_t *mistakes = context;
+    mistakes->count++;
+    if (mistake->line > 0)
+        fprintf(mistakes->out, "%s:%d: %s\n", mistakes->path, mistake->line, mistake->text);
+    else
+        fprintf(mistakes->out, "%s: %s\n", mistakes->path, mistake->text);
+}
+
+int pr_run_load_mapping(const char *path, FILE *out, pr_mapping_t **ret_mapping, pr_error_t *err) {
+    pr_mistakes_t mistakes = {.path = path, .out = out};
+    pr_error_t first = PR_ERROR_INIT;
+    int result = pr_mapping_load(path, s_on_mistake, &mistakes, ret_mapping, &first);
+    fflush(out);
+    if (result == 0)
+        return 0;
+    if (mistakes.count == 0)
+        return pr_error_set(err, first.code, "%s", first.text);
+    return pr_error_set(err, PR_E_MAPPING, "%s: %zu mistake%s", path, mistakes.count, mistakes.count == 1 ? "" : "s");
+}
+
+int pr_command_lint(int argc, char **argv, pr_error_t *err) {
+    pr_operands_t operands;
+    int result = pr_options_parse(NULL, 0, argc, argv, 1, &operands, err);
+    if (result < 0)
+        return result;
+    pr_mapping_t *mapping = NULL;
+    char *datadir = pr_config_datadir();
+    char *path = operands.count > 0 ? pr_xstrdup(operands.at[0]) : pr_xasprintf("%s/mappings/el-to-hub.json", datadir);
+    result = pr_run_load_mapping(path, stdout, &mapping, err);
+    if (result == 0) {
+        size_t rows = 0;
+        for (size_t i = 0; i < mapping->streams_count; i++)
+            rows += mapping->streams[i].rows_count;
+        printf("%s: ok: mapping %s, %zu streams, %zu rows, %zu value maps, %zu derived columns\n", path, mapping->name,
+               mapping->streams_count, rows, mapping->maps_count, mapping->derived_count);
+    }
+    pr_mapping_destroy(&mapping);
+    free(path);
+    free(datadir);
+    free(operands.at);
+    return result;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* pvrelay rejects: the records that were rejected, and why. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "control/command.h"
+#include "control/format.h"
+#include "control/ledger.h"
+#include "control/options.h"
+
+const char pr_usage_rejects[] =
+    "Usage: pvrelay rejects --target DB [--run N] [--all] [--json]\n"
+    "Lists the rejected records: reason, field, place in the export, and the record itself.\n\n"
+    "  --target DB   the target database\n"
+    "  --run N       only those of run number N (see pvrelay status)\n"
+    "  --all         also those that were tried again since, and those of runs that were given up\n"
+    "  --json        as JSON: {\"rejects\": [{\"reject\", \"run\", \"reason\", \"stream\", \"path\", \"offset\", \"length\",\n"
+    "                \"ordinal\", \"field\", \"detail\", \"raw\", \"retried_by\"}]}; a raw record that is not UTF-8 stands as\n"
+    "                hexadecimal digits in \"raw_hex\", with \"raw\" null\n";
+
+/* ?1: run number, NULL for all; ?2: 1 to leave out what is settled. */
+static const char S_SQL_REJECTS[] =
+    "SELECT j.reject, j.run, j.reason, j.stream, coalesce(s.path, ''), j.\"offset\", j.length, j.ordinal, j.field, j.detail,"
+    " j.raw, t.run"
+    " FROM pvrelay_reject j JOIN pvrelay_run r ON r.run = j.run"
+    " LEFT JOIN pvrelay_source s ON s.run = j.run AND s.source = j.source"
+    " LEFT JOIN pvrelay_run t ON t.run = j.retried_by"
+    " WHERE (?1 IS NULL OR j.run = ?1) AND (?2 = 0 OR (j.retried_by IS NULL AND (?1 IS NOT NULL OR r.state <> 'abandoned')))"
+    " ORDER BY j.reject";
+static const char S_SQL_SETTLED[] = "SELECT count(*) FROM pvrelay_reject WHERE (?1 IS NULL OR run = ?1)";
+
+enum { C_REJECT, C_RUN, C_REASON, C_STREAM, C_PATH, C_OFFSET, C_LENGTH, C_ORDINAL, C_FIELD, C_DETAIL, C_RAW, C_RETRIED };
+
+/* A text that may be NULL in the database. *Returns new*. */
+static json_t *s_text(sqlite3_stmt *row, int column) {
+    if (sqlite3_column_type(row, column) == SQLITE_NULL)
+        return json_null();
+    char *text = pr_format_clean(pr_xstrdup(pr_ledger_text(row, column)));
+    json_t *result = json_string(text);
+    free(text);
+    return result;
+}
+
+/* Bytes as hexadecimal digits. *Returns new*. */
+static json_t *s_hex(const unsigned char *data, size_t size) {
+    char *digits = pr_xcalloc(2 * size + 1, 1);
+    for (size_t i = 0; i < size; i++)
+        snprintf(digits + 2 * i, 3, "%02x", data[i]);
+    json_t *result = json_string(digits);
+    free(digits);
+    return result;
+}
+
+static json_t *s_reject_to_json(sqlite3_stmt *row) {
+    const unsigned char *raw = sqlite3_column_blob(row, C_RAW);
+    size_t size = (size_t)sqlite3_column_bytes(row, C_RAW);
+    json_t *text = json_stringn(raw != NULL ? (const char *)raw : "", size); /* NULL if it is not UTF-8 */
+    json_t *reject = json_pack(
+        "{s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "reject",
+        (json_int_t)sqlite3_column_int64(row, C_REJECT), "run", (json_int_t)sqlite3_column_int64(row, C_RUN), "reason",
+        s_text(row, C_REASON), "stream", s_text(row, C_STREAM), "path", s_text(row, C_PATH), "offset",
+        (json_int_t)sqlite3_column_int64(row, C_OFFSET), "length", (json_int_t)sqlite3_column_int64(row, C_LENGTH),
+        "ordinal", (json_int_t)sqlite3_column_int64(row, C_ORDINAL), "field", s_text(row, C_FIELD), "detail",
+        s_text(row, C_DETAIL), "raw", text != NULL ? text : json_null());
+    if (text == NULL)
+        json_object_set_new(reject, "raw_hex", s_hex(raw, size));
+    bool retried = sqlite3_column_type(row, C_RETRIED) != SQLITE_NULL;
+    json_object_set_new(reject, "retried_by", retried ? json_integer(sqlite3_column_int64(row, C_RETRIED)) : json_null());
+    return reject;
+}
+
+static void s_print_reject(sqlite3_stmt *row) {
+    const char *raw = sqlite3_column_blob(row, C_RAW);
+    char *record = pr_format_record(raw != NULL ? raw : "", (size_t)sqlite3_column_bytes(row, C_RAW));
+    char *detail = pr_format_record(pr_ledger_text(row, C_DETAIL), strlen(pr_ledger_text(row, C_DETAIL)));
+    const char *field = pr_ledger_text(row, C_FIELD);
+    printf("reject %lld, run %lld: %s in %s%s%s%s%s\n", (long long)sqlite3_column_int64(row, C_REJECT),
+           (long long)sqlite3_column_int64(row, C_RUN), pr_ledger_text(row, C_REASON), pr_ledger_text(row, C_STREAM),
+           *field != '\0' ? "." : "", field, *detail != '\0' ? ": " : "", detail);
+    printf("  %s:%lld, record %lld", pr_ledger_text(row, C_PATH), (long long)sqlite3_column_int64(row, C_OFFSET),
+           (long long)sqlite3_column_int64(row, C_ORDINAL));
+    if (sqlite3_column_type(row, C_RETRIED) != SQLITE_NULL)
+        printf(", tried again by run %lld", (long long)sqlite3_column_int64(row, C_RETRIED));
+    printf("\n  %s\n", record);
+    free(detail);
+    free(record);
+}
+
+static int s_bind(sqlite3_stmt *statement, int64_t run, bool all) {
+    if (run > 0)
+        sqlite3_bind_int64(statement, 1, run);
+    if (sqlite3_bind_parameter_count(statement) > 1)
+        sqlite3_bind_int(statement, 2, all ? 0 : 1);
+    return 0;
+}
+
+/* How many there are, shown or not. */
+static int s_count_all(sqlite3 *db, int64_t run, uint64_t *ret_count, pr_error_t *err) {
+    sqlite3_stmt *statement = NULL;
+    int result = pr_ledger_prepare(db, S_SQL_SETTLED, &statement, err);
+    if (result == 0) {
+        s_bind(statement, run, true);
+        result = pr_ledger_step(db, statement, err);
+    }
+    if (result > 0)
+        *ret_count = (uint64_t)sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return result < 0 ? result : 0;
+}
+
+static int s_list(sqlite3 *db, int64_t run, bool all, bool json, pr_error_t *err) {
+    sqlite3_stmt *statement = NULL;
+    json_t *list = json_array();
+    uint64_t count = 0;
+    uint64_t total = 0;
+    int result = s_count_all(db, run, &total, err);
+    if (result == 0)
+        result = pr_ledger_prepare(db, S_SQL_REJECTS, &statement, err);
+    if (result == 0)
+        s_bind(statement, run, all);
+    while (result == 0 && (result = pr_ledger_step(db, statement, err)) > 0) {
+        result = 0;
+        count++;
+        if (json)
+            json_array_append_new(list, s_reject_to_json(statement));
+        else
+            s_print_reject(statement);
+    }
+    sqlite3_finalize(statement);
+    if (result == 0 && json) {
+        json_t *root = json_pack("{s:O}", "rejects", list);
+        json_dumpf(root, stdout, JSON_INDENT(2));
+        printf("\n");
+        json_decref(root);
+    } else if (result == 0) {
+        printf("%s reject%s", count == 0 ? "no" : pr_format_count(count).text, count == 1 ? "" : "s");
+        if (total > count)
+            printf("; %s settled since (--all lists them)", pr_format_count(total - count).text);
+        printf("\n");
+    }
+    json_decref(list);
+    return result;
+}
+
+int pr_command_rejects(int argc, char **argv, pr_error_t *err) {
+    const char *target = NULL;
+    int64_t run = 0;
+    bool all = false;
+    bool json = false;
+    const pr_option_t options[] = {
+        {.name = "--target", .kind = PR_OPTION_TEXT, .into = &target},
+        {.name = "--run", .kind = PR_OPTION_NUMBER, .into = &run, .least = 1, .most = INT64_MAX},
+        {.name = "--all", .kind = PR_OPTION_FLAG, .into = &all},
+        {.name = "--json", .kind = PR_OPTION_FLAG, .into = &json}};
+    pr_operands_t operands;
+    int result = pr_options_parse(options, sizeof options / sizeof options[0], argc, argv, 0, &operands, err);
+    if (result < 0)
+        return result;
+    free(operands.at);
+    if (target == NULL)
+        return pr_options_wrong(argv[0], err, "--target DB is missing");
+    sqlite3 *db = NULL;
+    result = pr_ledger_open(target, &db, err);
+    if (result == 0)
+        result = pr_error_set(err, PR_E_TARGET, "%s: there is no such file", target);
+    else if (result > 0 && !pr_ledger_has(db, "pvrelay_reject"))
+        result = pr_error_set(err, PR_E_TARGET_SCHEMA, "%s: no run of pvrelay has been here; `pvrelay run` makes one", target);
+    else if (result > 0)
+        result = s_list(db, run, all, json, err);
+    sqlite3_close(db);
+    return result;
+}

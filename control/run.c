@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/* pvrelay run: from the command line to the final table. */
+#include "control/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/daemon.h"
+#include "common/message.h"
+#include "control/command.h"
+#include "control/format.h"
+#include "control/ledger.h"
+#include "control/summary.h"
+#include "control/supervise.h"
+
+enum { s_lock_wait_ms = 10000 };
+
+const char pr_usage_run[] =
+    "Usage: pvrelay run EXPORT… --target DB [OPTION…]\n"
+    "Replays export files into a target database by four daemons, proves every row, and prints what became of each record.\n"
+    "Interrupted or killed, the same command continues. Options and exports may stand in any order.\n\n"
+    "  --target DB          the SQLite database; made if there is none\n"
+    "  --mapping FILE       what becomes what (default: the one that comes with pvrelay)\n"
+    "  --config FILE        a run's configuration, pvrelay-config(5); options override it\n"
+    "  --run-dir FOLDER     where sockets, locks and the configuration of this run lie\n"
+    "  --report FOLDER      write the result as FOLDER/report.json\n"
+    "  --transformers N     how many of them, 1 to 64 (default 1)\n"
+    "  --null-text WORD     what the text \"null\" of a wrangler export is in a nullable field: null (default) or keep\n"
+    "  --max-rejects N      stop when more records than these are rejected (default: no limit)\n"
+    "  --restart            give up an unfinished run of this target, and begin anew\n"
+    "  --progress WORD      bar (default on a terminal), plain or none\n"
+    "  --verbose            pass on all that the daemons say\n";
+
+static const char *const s_null_words[] = {"null", "keep", NULL};
+static const char *const s_progress_words[] = {"bar", "plain", "none", NULL}; /* as pr_view_mode_t */
+
+void pr_run_options_init(pr_run_options_t *options, pr_option_t *ret_table) {
+    *options = (pr_run_options_t){.transformers = -1, .max_rejects = -1, .null_text = -1, .progress = -1};
+    const pr_option_t table[PR_RUN_OPTIONS] = {
+        {.name = "--target", .kind = PR_OPTION_TEXT, .into = &options->target},
+        {.name = "--mapping", .kind = PR_OPTION_TEXT, .into = &options->mapping},
+        {.name = "--config", .kind = PR_OPTION_TEXT, .into = &options->config},
+        {.name = "--run-dir", .kind = PR_OPTION_TEXT, .into = &options->run_dir},
+        {.name = "--report", .kind = PR_OPTION_TEXT, .into = &options->report},
+        {.name = "--transformers", .kind = PR_OPTION_NUMBER, .into = &options->transformers, .least = 1, .most = 64},
+        {.name = "--max-rejects", .kind = PR_OPTION_NUMBER, .into = &options->max_rejects, .least = 0, .most = INT64_MAX},
+        {.name = "--null-text", .kind = PR_OPTION_WORD, .into = &options->null_text, .words = s_null_words},
+        {.name = "--progress", .kind = PR_OPTION_WORD, .into = &options->progress, .words = s_progress_words},
+        {.name = "--restart", .kind = PR_OPTION_FLAG, .into = &options->restart},
+        {.name = "--verbose", .kind = PR_OPTION_FLAG, .into = &options->verbose},
+    };
+    memcpy(ret_table, table, sizeof table);
+}
+
+/* ---- the configuration ---- */
+
+/* A path made absolute; its file need not be there, its folder must. *Returns new*, or NULL with errno. */
+static char *s_absolute(const char *path) {
+    char resolved[PATH_MAX];
+    if (realpath(path, resolved) != NULL)
+        return pr_xstrdup(resolved);
+    char *folder_of = pr_xstrdup(path);
+    char *name_of = pr_xstrdup(path);
+    char *result = NULL;
+    if (errno == ENOENT && realpath(dirname(folder_of), resolved) != NULL)
+        result = pr_xasprintf("%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, basename(name_of));
+    free(folder_of);
+    free(name_of);
+    return result;
+}
+
+/* A path made absolute without looking at the disk. *Returns new*. */
+static char *s_absolute_word(const char *path) {
+    char here[PATH_MAX];
+    if (path[0] == '/' || getcwd(here, sizeof here) == NULL)
+        return pr_xstrdup(path);
+    return pr_xasprintf("%s/%s", here, path);
+}
+
+static void s_replace(char **text, char *by) {
+    free(*text);
+    *text = by;
+}
+
+static int s_set_target(pr_config_t *config, const char *target, pr_error_t *err) {
+    struct stat status;
+    char *absolute = s_absolute(target);
+    if (absolute == NULL)
+        return pr_error_set(err, PR_E_TARGET, "%s: its folder cannot be used: %s", target, strerror(errno));
+    s_replace(&config->target, absolute);
+    if (stat(absolute, &status) == 0 && !S_ISREG(status.st_mode))
+        return pr_error_set(err, PR_E_TARGET, "%s: is not a file", target);
+    return 0;
+}
+
+static int s_check_source(const char *path, pr_error_t *err) {
+    struct stat status;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0)
+        return pr_error_set(err, PR_E_UNREADABLE, "%s: cannot be read: %s", path, strerror(errno));
+    int result = 0;
+    if (fstat(file, &status) < 0 || !S_ISREG(status.st_mode))
+        result = pr_error_set(err, PR_E_UNREADABLE, "%s: is not a regular file; exports must be files that can be read again",
+                              path);
+    close(file);
+    return result;
+}
+
+static int s_set_sources(pr_config_t *config, const char *const *sources, size_t count, pr_error_t *err) {
+    if (count > 0) {
+        for (size_t i = 0; i < config->sources_count; i++)
+            free(config->sources[i]);
+        config->sources = pr_xrealloc(config->sources, count * sizeof *config->sources);
+        config->sources_count = 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int result = s_check_source(sources[i], err);
+        if (result < 0)
+            return result;
+        config->sources[config->sources_count++] = s_absolute(sources[i]);
+    }
+    for (size_t i = 0; count == 0 && i < config->sources_count; i++) {
+        int result = s_check_source(config->sources[i], err);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+static void s_set_the_rest(pr_config_t *config, const pr_run_options_t *options) {
+    char *datadir = pr_config_datadir();
+    if (options->mapping != NULL)
+        s_replace(&config->mapping, s_absolute_word(options->mapping));
+    else if (config->mapping == NULL)
+        config->mapping = pr_xasprintf("%s/mappings/el-to-hub.json", datadir);
+    if (config->migrations == NULL)
+        config->migrations = pr_xasprintf("%s/migrations", datadir);
+    /* A run folder that --config's own target gave is of no use for another target. */
+    if (options->run_dir != NULL)
+        s_replace(&config->run_dir, s_absolute_word(options->run_dir));
+    else if (config->run_dir == NULL || options->target != NULL)
+        s_replace(&config->run_dir, pr_config_default_run_dir(config->target));
+    if (options->transformers > 0)
+        config->transformers = (uint32_t)options->transformers;
+    if (options->max_rejects >= 0)
+        config->max_rejects = options->max_rejects;
+    if (options->null_text >= 0)
+        config->null_text_keep = options->null_text == 1;
+    config->restart |= options->restart;
+    free(datadir);
+}
+
+int pr_run_configure(const char *command, const pr_run_options_t *options, const char *const *sources, size_t count,
+                     pr_config_t **ret_config, pr_error_t *err) {
+    pr_config_t *config = NULL;
+    if (options->config != NULL) {
+        int result = pr_config_load(options->config, &config, err);
+        if (result < 0)
+            return result;
+    } else {
+        config = pr_config_new();
+    }
+    int result = 0;
+    if (options->target == NULL && config->target == NULL)
+        result = pr_options_wrong(command, err, "--target DB is missing");
+    if (result == 0)
+        result = s_set_sources(config, sources, count, err);
+    if (result == 0)
+        result = s_set_target(config, options->target != NULL ? options->target : config->target, err);
+    if (result == 0)
+        s_set_the_rest(config, options);
+    if (result < 0)
+        pr_config_destroy(&config);
+    else
+        *ret_config = config;
+    return result;
+}
+
+int pr_run_lock(const pr_config_t *config, pr_lock_t **ret_lock, pr_error_t *err) {
+    int result = pr_config_make_run_dir(config->run_dir, err);
+    if (result < 0)
+        return result;
+    char *path = pr_xasprintf("%s/run.lock", config->run_dir);
+    result = pr_lock_take(path, s_lock_wait_ms, ret_lock, err);
+    free(path);
+    return result;
+}
+
+/* ---- the run ---- */
+
+/* An unfinished run of the other kind cannot be continued by this command. */
+static int s_check_kind(const pr_config_t *config, const pr_ledger_run_t *run, pr_error_t *err) {
+    bool theirs = strcmp(run->kind, "retry") == 0;
+    bool ours = config->retries_through > 0;
+    if (theirs == ours)
+        return 0;
+    return pr_error_set(err, PR_E_UNFINISHED,
+                        "%s: run %" PRId64 " (%s) is not finished; finish it with `pvrelay %s`, or give it up with --restart",
+                        config->target, run->number, theirs ? "a retry of rejects" : "a replay",
+                        theirs ? "retry-rejects" : "run");
+}
+
+/* The unfinished run goes on under its id, unless it is to be given up; else a new one begins. */
+static int s_choose_run(pr_config_t *config, pr_error_t *err) {
+    sqlite3 *db = NULL;
+    pr_ledger_run_t unfinished;
+    char id[37];
+    int result = pr_ledger_open(config->target, &db, err);
+    if (result > 0)
+        result = pr_ledger_unfinished(db, &unfinished, err);
+    sqlite3_close(db);
+    if (result > 0 && !config->restart) {
+        s_replace(&config->run, pr_xstrdup(unfinished.id));
+        return s_check_kind(config, &unfinished, err);
+    }
+    if (result >= 0)
+        s_replace(&config->run, pr_xstrdup(pr_run_id_print(pr_run_id_new(), id)));
+    return result < 0 ? result : 0;
+}
+
+static int s_supervise(const pr_config_t *config, const pr_run_options_t *options, pr_meter_t *meter, int *ret_outcome,
+                       pr_error_t *err) {
+    char *path = pr_xasprintf("%s/config.json", config->run_dir);
+    int result = pr_config_save(config, path, err);
+    if (result == 0) {
+        pr_view_mode_t mode = options->progress >= 0 ? (pr_view_mode_t)options->progress : pr_view_default_mode();
+        pr_view_t *view = pr_view_new(mode, pr_now_ms());
+        const pr_supervise_t run = {.run_dir = config->run_dir,
+                                    .config = path,
+                                    .transformers = config->transformers,
+                                    .verbose = options->verbose,
+                                    .view = view,
+                                    .meter = meter};
+        result = pr_supervise(&run, ret_outcome, err);
+        pr_view_destroy(&view);
+    }
+    free(path);
+    return result;
+}
+
+/* The run came to its outcome: show it. */
+static int s_finish(const pr_summary_t *summary, int outcome, pr_error_t *err) {
+    const pr_ledger_run_t *run = pr_summary_run(summary);
+    pr_summary_print(summary, stdout);
+    if (!pr_summary_balances(summary))
+        return pr_error_set(err, PR_E_VALIDATION, "the accounts of run %" PRId64 " do not balance; keep the exports and this "
+                            "target, and report it", run->number);
+    if (run->outcome != outcome)
+        return pr_error_set(err, PR_E_INTERNAL, "the writer ended with exit code %d, but the target says %d (%s)", outcome,
+                            run->outcome, run->state);
+    return outcome;
+}
+
+/* The run stopped before its end: how far it has come is worth a line. */
+static void s_tell_position(const pr_summary_t *summary) {
+    const pr_ledger_run_t *run = pr_summary_run(summary);
+    fprintf(stderr, "pvrelay: %s of %s records are committed, %s validated\n", pr_format_count(run->records).text,
+            pr_format_count(run->total).text, pr_format_count(run->validated).text);
+}
+
+int pr_run_execute(pr_config_t *config, const pr_run_options_t *options, pr_error_t *err) {
+    int outcome = -1;
+    pr_summary_t *summary = NULL;
+    pr_mapping_t *mapping = NULL;
+    int result = pr_run_load_mapping(config->mapping, stderr, &mapping, err);
+    pr_mapping_destroy(&mapping);
+    if (result == 0)
+        result = s_choose_run(config, err);
+    if (result < 0)
+        return result;
+    pr_meter_t *meter = pr_meter_new(config->transformers);
+    result = s_supervise(config, options, meter, &outcome, err);
+    /* After a failure there may be no such run, or no target: then there is nothing to tell. */
+    int loaded = pr_summary_load(config->target, config->run, meter, &summary, result == 0 ? err : NULL);
+    if (loaded == 0 && options->report != NULL) {
+        int written = pr_summary_write_report(summary, options->report, err);
+        result = result == 0 ? written : result;
+    }
+    if (result < 0 && loaded == 0)
+        s_tell_position(summary);
+    if (result == 0)
+        result = loaded < 0 ? loaded : s_finish(summary, outcome, err);
+    pr_summary_destroy(&summary);
+    pr_meter_destroy(&meter);
+    return result;
+}
+
+int pr_command_run(int argc, char **argv, pr_error_t *err) {
+    pr_run_options_t options;
+    pr_option_t table[PR_RUN_OPTIONS];
+    pr_operands_t operands;
+    pr_config_t *config = NULL;
+    pr_lock_t *lock = NULL;
+    pr_run_options_init(&options, table);
+    int result = pr_options_parse(table, PR_RUN_OPTIONS, argc, argv, SIZE_MAX, &operands, err);
+    if (result < 0)
+        return result;
+    if (operands.count == 0 && options.config == NULL)
+        result = pr_options_wrong(argv[0], err, "no export is given");
+    if (result == 0)
+        result = pr_run_configure(argv[0], &options, operands.at, operands.count, &config, err);
+    if (result == 0)
+        result = pr_run_lock(config, &lock, err);
+    if (result == 0)
+        result = pr_run_execute(config, &options, err);
+    pr_lock_release(&lock);
+    pr_config_destroy(&config);
+    free(operands.at);
+    return result;
+}

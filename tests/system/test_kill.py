@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""kill -9 any stage, any number of times, also the supervisor: same database as an uninterrupted run."""
+
+import os
+import random
+import subprocess
+import unittest
+
+import pipeline
+
+MODULES = int(os.environ.get("PVRELAY_KILL_MODULES", "200000"))
+KILLS = int(os.environ.get("PVRELAY_KILLS", "48"))
+SEED = int(os.environ.get("PVRELAY_SEED", "1"))
+
+
+class Kill(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.holder = pipeline.folder()
+        cls.root = cls.holder.__enter__()
+        cls.exports = pipeline.generate(cls.root / "exports", "--modules", MODULES)
+        # Small batches and a small window: enough commits for all the kills.
+        cls.config = pipeline.write_config(cls.root / "small.json", cls.exports, cls.root / "unused.db", cls.root / "unused",
+                                           batch_bytes=max(16384, MODULES * 420 // 1280), window_bytes=1 << 20, resend_ms=200)
+        reference = cls.root / "reference.db"
+        pipeline.run(cls.exports, reference, "--config", cls.config, "--run-dir", cls.root / "r")
+        cls.reference = pipeline.dump(reference)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.holder.__exit__(None, None, None)
+
+    def start(self, target, run_dir):
+        return subprocess.Popen(pipeline.run_command(self.exports, target, "--config", self.config, "--run-dir", run_dir),
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def finish(self, process, target):
+        _, errors = process.communicate(timeout=pipeline.DEADLINE)
+        self.assertEqual(process.returncode, 0, errors)
+        pipeline.assert_same_dump(self, self.reference, pipeline.dump(target))
+        pipeline.assert_accounted(self, target)
+
+    def test_stages(self):
+        """Each stage in turn, then random ones; a kill only after the run has moved on since the last one."""
+        target, run_dir = self.root / "stages.db", self.root / "d1"
+        chance = random.Random(SEED)
+        process = self.start(target, run_dir)
+        killed = {stage: 0 for stage in pipeline.STAGES}
+        seen = 0
+        for turn in range(KILLS):
+            stage = pipeline.STAGES[turn % 4] if turn < KILLS // 2 else chance.choice(pipeline.STAGES)
+            at_least = seen + 1
+            seen = pipeline.wait_until(
+                lambda: process.poll() is None and (lambda n: n if n >= at_least else 0)(pipeline.checkpoints(target)),
+                f"checkpoint {at_least} with {killed} killed")
+            pid = pipeline.wait_until(lambda: pipeline.pid_of(run_dir, stage), f"{stage} to be there")
+            killed[stage] += pipeline.kill(pid)
+            pipeline.wait_until(lambda: pipeline.pid_of(run_dir, stage) != pid, f"{stage} to be gone")
+        self.assertGreaterEqual(sum(killed.values()), min(KILLS, 40), killed)
+        self.assertTrue(all(killed.values()), killed)
+        self.finish(process, target)
+
+    def test_supervisor(self):
+        """`pvrelay run` itself, killed and given again."""
+        target, run_dir = self.root / "supervisor.db", self.root / "d2"
+        seen = 0
+        for _ in range(6):
+            process = self.start(target, run_dir)
+            at_least = seen + 1
+            seen = pipeline.wait_until(
+                lambda: process.poll() is None and (lambda n: n if n >= at_least else 0)(pipeline.checkpoints(target)),
+                f"checkpoint {at_least}")
+            process.kill()
+            process.communicate()
+        self.finish(self.start(target, run_dir), target)
+        self.assertEqual(pipeline.query(target, "SELECT count(*), min(state) FROM pvrelay_run"), [(1, "complete")])
+
+    def test_interrupt(self):
+        """Ctrl-C: drained, exit 6; the same command continues."""
+        target, run_dir = self.root / "interrupt.db", self.root / "d3"
+        process = self.start(target, run_dir)
+        pipeline.wait_until(lambda: pipeline.checkpoints(target) >= 3, "three checkpoints")
+        process.terminate()
+        _, errors = process.communicate(timeout=pipeline.DEADLINE)
+        self.assertEqual(process.returncode, 6, errors)
+        self.assertIn("the same command continues", errors)
+        self.assertEqual(pipeline.query(target, "SELECT state FROM pvrelay_run"), [("streaming",)])
+        self.finish(self.start(target, run_dir), target)
+
+
+if __name__ == "__main__":
+    unittest.main()

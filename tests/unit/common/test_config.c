@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* The configuration: what is read is what was written, and every mistake is told whole. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/alloc.h"
+#include "common/config.h"
+
+static char s_folder[] = "/tmp/pvr-config-XXXXXX";
+static char s_path[64];
+
+static int s_set_up(void **state) {
+    (void)state;
+    if (mkdtemp(s_folder) == NULL)
+        return -1;
+    snprintf(s_path, sizeof s_path, "%s/run.json", s_folder);
+    return setenv("PVRELAY_DATADIR", "/opt/pv", 1);
+}
+
+static int s_tear_down(void **state) {
+    (void)state;
+    unlink(s_path);
+    return rmdir(s_folder);
+}
+
+static int s_load(const char *text, pr_config_t **ret_config, pr_error_t *err) {
+    FILE *file = fopen(s_path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+    return pr_config_load(s_path, ret_config, err);
+}
+
+static void test_defaults_and_relative_paths(void **state) {
+    (void)state;
+    pr_config_t *config = NULL;
+    char expected[128];
+    assert_int_equal(
+        s_load("{\"target\": \"hub.db\", \"sources\": [\"a.json\", \"/b.json\"], \"run_dir\": \"r\"}", &config, NULL),
+        0);
+    snprintf(expected, sizeof expected, "%s/hub.db", s_folder);
+    assert_string_equal(config->target, expected);
+    snprintf(expected, sizeof expected, "%s/a.json", s_folder);
+    assert_string_equal(config->sources[0], expected);
+    assert_string_equal(config->sources[1], "/b.json");
+    assert_int_equal(config->sources_count, 2);
+    assert_string_equal(config->mapping, "/opt/pv/mappings/el-to-hub.json");
+    assert_string_equal(config->migrations, "/opt/pv/migrations");
+    assert_int_equal(config->transformers, 1);
+    assert_int_equal(config->max_rejects, -1);
+    assert_false(config->null_text_keep);
+    assert_null(config->run);
+    pr_config_destroy(&config);
+    assert_null(config);
+    pr_config_destroy(&config);
+}
+
+static void test_saved_is_loaded(void **state) {
+    (void)state;
+    pr_config_t *config = pr_config_new();
+    pr_config_t *back = NULL;
+    struct stat status;
+    config->target = pr_xstrdup("/x/hub.db");
+    config->run_dir = pr_xstrdup("/x/r");
+    config->mapping = pr_xstrdup("/x/m.json");
+    config->migrations = pr_xstrdup("/x/migrations");
+    config->run = pr_xstrdup("a4e19950-c73c-412c-be4d-699c9de1dde1");
+    config->sources = pr_xcalloc(1, sizeof(char *));
+    config->sources[config->sources_count++] = pr_xstrdup("/x/é.json");
+    config->transformers = 3;
+    config->max_rejects = 12;
+    config->null_text_keep = true;
+    config->restart = true;
+    config->window_bytes = 1 << 25;
+    assert_int_equal(pr_config_save(config, s_path, NULL), 0);
+    assert_int_equal(stat(s_path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    assert_int_equal(pr_config_load(s_path, &back, NULL), 0);
+    assert_string_equal(back->sources[0], "/x/é.json");
+    assert_string_equal(back->run, config->run);
+    assert_string_equal(back->mapping, "/x/m.json");
+    assert_int_equal(back->transformers, 3);
+    assert_int_equal(back->max_rejects, 12);
+    assert_int_equal(back->window_bytes, 1 << 25);
+    assert_true(back->null_text_keep);
+    assert_true(back->restart);
+    pr_config_destroy(&config);
+    pr_config_destroy(&back);
+}
+
+static void test_mistakes(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *error; /* behind the path */
+    } cases[] = {
+        {"{\"target\": \"x\",}", ":1: not valid JSON: string or '}' expected near '}'"},
+        {"[]", ": expected an object"},
+        {"{\"sources\": [\"a\"]}", ": \"target\" is missing"},
+        {"{\"target\": \"x\"}", ": \"sources\" is missing"},
+        {"{\"target\": \"x\", \"target\": \"y\"}", ":1: not valid JSON: duplicate object key near '\"target\"'"},
+        {"{\"target\": 1}", ": \"target\": expected a path, as a string"},
+        {"{\"sources\": []}", ": \"sources\": expected a list of at least one path"},
+        {"{\"sources\": [1]}", ": \"sources\": expected paths, as strings"},
+        {"{\"transformers\": 0}", ": \"transformers\": expected a whole number from 1 to 64"},
+        {"{\"transformers\": 1.5}", ": \"transformers\": expected a whole number from 1 to 64"},
+        {"{\"null_text\": \"maybe\"}", ": \"null_text\": expected \"null\" or \"keep\""},
+        {"{\"restart\": 1}", ": \"restart\": expected true or false"},
+        {"{\"run\": \"one\"}", ": \"run\": expected a UUID in lower case"},
+        {"{\"targets\": \"x\"}", ": unknown setting \"targets\"; see pvrelay-config(5)"},
+        {"{\"target\": \"x\", \"sources\": [\"a\"], \"restart\": true}",
+         ": \"restart\" needs \"run\", so that a writer that is started again knows its own run"},
+        {"{\"target\": \"x\", \"sources\": [\"a\"], \"window_bytes\": 65536}",
+         ": \"window_bytes\" is less than \"batch_bytes\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pr_config_t *config = NULL;
+        pr_error_t err = PR_ERROR_INIT;
+        assert_int_equal(s_load(cases[i].text, &config, &err), -PR_E_CONFIG);
+        assert_null(config);
+        assert_memory_equal(err.text, s_path, strlen(s_path));
+        assert_string_equal(err.text + strlen(s_path), cases[i].error);
+    }
+    pr_config_t *config = NULL;
+    pr_error_t err = PR_ERROR_INIT;
+    assert_int_equal(pr_config_load("/nowhere/run.json", &config, &err), -PR_E_CONFIG);
+    assert_string_equal(err.text, "/nowhere/run.json: cannot read the configuration: No such file or directory");
+}
+
+static void test_run_dir(void **state) {
+    (void)state;
+    char deep[128];
+    pr_error_t err = PR_ERROR_INIT;
+    struct stat status;
+    snprintf(deep, sizeof deep, "%s/a/b", s_folder);
+    assert_int_equal(pr_config_make_run_dir(deep, &err), 0);
+    assert_int_equal(pr_config_make_run_dir(deep, &err), 0); /* again is no error */
+    assert_int_equal(stat(deep, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0700);
+    rmdir(deep);
+    *strrchr(deep, '/') = '\0';
+    rmdir(deep);
+    char longer[200];
+    memset(longer, 'x', sizeof longer);
+    longer[0] = '/';
+    longer[sizeof longer - 1] = '\0';
+    assert_int_equal(pr_config_make_run_dir(longer, &err), -PR_E_CONFIG);
+    assert_non_null(strstr(err.text, ": too long for a run folder: sockets in it have paths of at most 107 bytes"));
+}
+
+static void test_default_run_dir(void **state) {
+    (void)state;
+    setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+    char *one = pr_config_default_run_dir("/x/hub.db");
+    char *same = pr_config_default_run_dir("/x/hub.db");
+    char *other = pr_config_default_run_dir("/x/hub2.db");
+    assert_memory_equal(one, "/run/user/7/pvrelay/", 20);
+    assert_int_equal(strlen(one), 36);
+    assert_string_equal(one, same);
+    assert_string_not_equal(one, other);
+    free(one);
+    free(same);
+    free(other);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_defaults_and_relative_paths),
+                                       cmocka_unit_test(test_saved_is_loaded), cmocka_unit_test(test_mistakes),
+                                       cmocka_unit_test(test_run_dir), cmocka_unit_test(test_default_run_dir)};
+    return cmocka_run_group_tests(tests, s_set_up, s_tear_down);
+}

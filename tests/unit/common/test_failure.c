@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* The list of failures and findings: bounds, codec, hostile bytes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/failure.h"
+
+static const pr_failure_t s_failure = {.kind = PR_FAILURE_MISMATCH,
+                                       .stream = "modules",
+                                       .table = "el_modules",
+                                       .key = "audit_token='a4e1', module_id='S1-1'",
+                                       .column = "comment",
+                                       .expected = "NULL",
+                                       .stored = "'null'",
+                                       .source = 3,
+                                       .offset = UINT64_C(5000000000)};
+
+static const pr_finding_t s_finding = {.kind = "shared_parent_differs",
+                                       .stream = "audits",
+                                       .field = "projects.site_address",
+                                       .detail = "token='x': 'Montr\xc3\xa9"
+                                                 "al'",
+                                       .count = UINT64_MAX,
+                                       .source = UINT32_MAX,
+                                       .ordinal = 70000};
+
+static pr_proof_list_t *s_list(void) {
+    pr_proof_list_t *list = pr_proof_list_new(2);
+    pr_failure_t failure = s_failure;
+    pr_proof_list_add_failure(list, &failure);
+    failure.kind = PR_FAILURE_WHOLE;
+    failure.stored = "";
+    pr_proof_list_add_failure(list, &failure);
+    pr_proof_list_add_failure(list, &failure); /* counted, not kept */
+    pr_proof_list_add_finding(list, &s_finding);
+    return list;
+}
+
+static void s_assert_failure(const pr_failure_t *a, const pr_failure_t *b) {
+    assert_int_equal(a->kind, b->kind);
+    assert_string_equal(a->stream, b->stream);
+    assert_string_equal(a->table, b->table);
+    assert_string_equal(a->key, b->key);
+    assert_string_equal(a->column, b->column);
+    assert_string_equal(a->expected, b->expected);
+    assert_string_equal(a->stored, b->stored);
+    assert_int_equal(a->source, b->source);
+    assert_true(a->offset == b->offset);
+}
+
+static void test_words(void **state) {
+    (void)state;
+    assert_string_equal(pr_failure_word(PR_FAILURE_MISMATCH), "mismatch");
+    assert_string_equal(pr_failure_word(PR_FAILURE_MISSING), "missing");
+    assert_string_equal(pr_failure_word(PR_FAILURE_EXTRA), "extra");
+    assert_string_equal(pr_failure_word(PR_FAILURE_WHOLE), "whole");
+    assert_string_equal(pr_failure_word(0), "unknown");
+    assert_string_equal(pr_failure_word(5), "unknown");
+}
+
+static void test_round_trip(void **state) {
+    (void)state;
+    pr_proof_list_t *list = s_list();
+    pr_proof_list_t *back = NULL;
+    void *data = NULL;
+    size_t size = 0;
+    pr_error_t err = PR_ERROR_INIT;
+    assert_int_equal(pr_proof_list_pack(list, &data, &size), 0);
+    assert_int_equal(pr_proof_list_unpack(data, size, &back, &err), 0);
+    assert_int_equal(back->failures_total, 3);
+    assert_int_equal(back->failures_count, 2);
+    s_assert_failure(&back->failures[0], &list->failures[0]);
+    s_assert_failure(&back->failures[1], &list->failures[1]);
+    assert_string_equal(back->failures[1].stored, "");
+    assert_int_equal(back->findings_count, 1);
+    assert_string_equal(back->findings[0].kind, s_finding.kind);
+    assert_string_equal(back->findings[0].stream, s_finding.stream);
+    assert_string_equal(back->findings[0].field, s_finding.field);
+    assert_string_equal(back->findings[0].detail, s_finding.detail);
+    assert_true(back->findings[0].count == UINT64_MAX);
+    assert_true(back->findings[0].source == UINT32_MAX);
+    assert_true(back->findings[0].ordinal == 70000);
+    free(data);
+    pr_proof_list_destroy(&back);
+    pr_proof_list_destroy(&list);
+    assert_null(list);
+    pr_proof_list_destroy(&list);
+}
+
+static void test_empty_and_many(void **state) {
+    (void)state;
+    pr_proof_list_t *list = pr_proof_list_new(70000);
+    pr_proof_list_t *back = NULL;
+    void *data = NULL;
+    size_t size = 0;
+    assert_int_equal(pr_proof_list_pack(list, &data, &size), 0);
+    assert_int_equal(size, 4);
+    assert_int_equal(pr_proof_list_unpack(data, size, &back, NULL), 0);
+    assert_int_equal(back->failures_total, 0);
+    pr_proof_list_destroy(&back);
+    free(data);
+
+    for (int i = 0; i < 70000; i++)
+        pr_proof_list_add_failure(list, &s_failure);
+    assert_int_equal(pr_proof_list_pack(list, &data, &size), 0);
+    assert_int_equal(pr_proof_list_unpack(data, size, &back, NULL), 0);
+    assert_int_equal(back->failures_count, 70000);
+    s_assert_failure(&back->failures[69999], &s_failure);
+    pr_proof_list_destroy(&back);
+    free(data);
+    pr_proof_list_clear(list);
+    assert_int_equal(list->failures_total, 0);
+    assert_int_equal(list->max, 70000);
+    pr_proof_list_destroy(&list);
+}
+
+/* Cut off at every byte, and with every byte changed to every other value: refused or understood, never worse. */
+static void test_hostile(void **state) {
+    (void)state;
+    pr_proof_list_t *list = s_list();
+    void *data = NULL;
+    size_t size = 0;
+    pr_proof_list_pack(list, &data, &size);
+    for (size_t cut = 0; cut < size; cut++) {
+        pr_proof_list_t *back = NULL;
+        pr_error_t err = PR_ERROR_INIT;
+        char *exact = malloc(cut + 1);
+        memcpy(exact, data, cut);
+        exact = realloc(exact, cut > 0 ? cut : 1); /* so that a sanitizer sees every byte read too far */
+        assert_int_equal(pr_proof_list_unpack(exact, cut, &back, &err), -PR_E_PROTOCOL);
+        assert_null(back);
+        char text[100];
+        snprintf(text, sizeof text, "a list of %zu bytes is no list of failures and findings", cut);
+        assert_string_equal(err.text, text);
+        free(exact);
+    }
+    unsigned char *bytes = data;
+    for (size_t at = 0; at < size; at++) {
+        unsigned char original = bytes[at];
+        for (unsigned value = 0; value < 256; value++) {
+            pr_proof_list_t *back = NULL;
+            bytes[at] = (unsigned char)value;
+            int result = pr_proof_list_unpack(data, size, &back, NULL);
+            assert_true(result == 0 || result == -PR_E_PROTOCOL);
+            assert_true((result == 0) == (back != NULL));
+            pr_proof_list_destroy(&back);
+        }
+        bytes[at] = original;
+    }
+    free(data);
+    pr_proof_list_destroy(&list);
+}
+
+static void s_assert_refused(const void *data, size_t size) {
+    pr_proof_list_t *back = NULL;
+    assert_int_equal(pr_proof_list_unpack(data, size, &back, NULL), -PR_E_PROTOCOL);
+    assert_null(back);
+}
+
+static void test_hostile_by_hand(void **state) {
+    (void)state;
+    s_assert_refused("\x93\x00\xdd\xff\xff\xff\xff", 7);     /* four thousand million failures promised */
+    s_assert_refused("\x93\x00\x90\xdd\xff\xff\xff\xff", 8); /* findings */
+    s_assert_refused("\x93\x00\x90\x90\x00", 5);             /* a byte too many */
+    s_assert_refused("\x93\xff\x90\x90", 4);                 /* a negative total */
+    s_assert_refused("\x93\x00\x91\x99\x05\xa0\xa0\xa0\xa0\xa0\xa0\x00\x00\x90", 14);     /* no such kind */
+    s_assert_refused("\x93\x00\x91\x99\x01\xa0\xa0\xa0\xa0\xa0\xa0\x00\x00\x90", 14);     /* more than the total */
+    s_assert_refused("\x93\x01\x91\x99\x01\xa1\x00\xa0\xa0\xa0\xa0\xa0\x00\x00\x90", 15); /* NUL in a text */
+    pr_proof_list_t *back = NULL;
+    assert_int_equal(pr_proof_list_unpack("\x93\x01\x91\x99\x01\xa1z\xa0\xa0\xa0\xa0\xa0\x00\x00\x90", 15, &back, NULL),
+                     0);
+    assert_string_equal(back->failures[0].stream, "z");
+    pr_proof_list_destroy(&back);
+    /* Bytes that are no UTF-8 are replaced. */
+    assert_int_equal(
+        pr_proof_list_unpack("\x93\x01\x91\x99\x01\xa2\xc3z\xa0\xa0\xa0\xa0\xa0\x00\x00\x90", 16, &back, NULL), 0);
+    assert_string_equal(back->failures[0].stream, "?z");
+    pr_proof_list_destroy(&back);
+}
+
+static void test_texts_are_cut_between_characters(void **state) {
+    (void)state;
+    pr_proof_list_t *list = pr_proof_list_new(10);
+    char text[5000];
+    memset(text, 'x', sizeof text);
+    memcpy(text + 4095, "\xc3\xa9", 2);
+    text[sizeof text - 1] = '\0';
+    pr_failure_t failure = s_failure;
+    failure.stored = text;
+    failure.expected = "\xed\xa0\x80|\xf4\x90\x80\x80|\xe0\x80\x80|\xf0\x9f\x98\x80|\xc3";
+    pr_proof_list_add_failure(list, &failure);
+    assert_int_equal(strlen(list->failures[0].stored), 4095);
+    assert_string_equal(list->failures[0].expected, "???|????|???|\xf0\x9f\x98\x80|?");
+    pr_proof_list_destroy(&list);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_words),           cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_empty_and_many),  cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_hostile_by_hand), cmocka_unit_test(test_texts_are_cut_between_characters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

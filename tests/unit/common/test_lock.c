@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* Lock files: one holder, named to the others, and none left over. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/lock.h"
+
+static char s_folder[64];
+static char s_path[128];
+
+static int s_setup(void **state) {
+    (void)state;
+    snprintf(s_folder, sizeof s_folder, "/tmp/pvrelay-lock-XXXXXX");
+    if (mkdtemp(s_folder) == NULL)
+        return -1;
+    snprintf(s_path, sizeof s_path, "%s/a.lock", s_folder);
+    return 0;
+}
+
+static int s_teardown(void **state) {
+    (void)state;
+    unlink(s_path);
+    return rmdir(s_folder);
+}
+
+static pr_lock_t *s_take(void) {
+    pr_lock_t *lock = NULL;
+    pr_error_t err = PR_ERROR_INIT;
+    assert_int_equal(pr_lock_take(s_path, 0, &lock, &err), 0);
+    assert_string_equal(err.text, "");
+    assert_non_null(lock);
+    return lock;
+}
+
+static void test_holds_our_pid_and_goes(void **state) {
+    (void)state;
+    char text[32] = "";
+    char expected[32];
+    pr_lock_t *lock = s_take();
+    FILE *file = fopen(s_path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof text, file));
+    fclose(file);
+    snprintf(expected, sizeof expected, "%ld\n", (long)getpid());
+    assert_string_equal(text, expected);
+    pr_lock_release(&lock);
+    assert_null(lock);
+    assert_int_equal(access(s_path, F_OK), -1);
+    pr_lock_release(&lock);
+    pr_lock_release(NULL);
+}
+
+static void test_second_is_told_the_holder(void **state) {
+    (void)state;
+    char expected[300];
+    pr_lock_t *second = NULL;
+    pr_error_t err = PR_ERROR_INIT;
+    pr_lock_t *lock = s_take();
+    assert_int_equal(pr_lock_take(s_path, 20, &second, &err), -PR_E_TARGET_LOCKED);
+    snprintf(expected, sizeof expected, "%s: held by process %ld (waited 20 ms); wait until it ends, or stop it",
+             s_path, (long)getpid());
+    assert_string_equal(err.text, expected);
+    assert_null(second);
+    pr_lock_release(&lock);
+    lock = s_take();
+    pr_lock_release(&lock);
+}
+
+/* Run a child that takes the lock, says so, and dies when the pipe to it closes. */
+static pid_t s_child(int *ret_stop) {
+    int ready[2];
+    int stop[2];
+    char byte = 0;
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(stop, O_CLOEXEC), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        pr_lock_t *lock = NULL;
+        close(stop[1]);
+        if (pr_lock_take(s_path, 0, &lock, NULL) == 0)
+            (void)!write(ready[1], "x", 1);
+        (void)!read(stop[0], &byte, 1);
+        /* Without releasing: as if killed. */
+        _exit(0);
+    }
+    close(ready[1]);
+    close(stop[0]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    *ret_stop = stop[1];
+    return child;
+}
+
+static void test_waits_for_a_dying_holder_and_takes_its_file_over(void **state) {
+    (void)state;
+    char expected[300];
+    int stop = -1;
+    pr_lock_t *lock = NULL;
+    pr_error_t err = PR_ERROR_INIT;
+    pid_t child = s_child(&stop);
+    assert_int_equal(pr_lock_take(s_path, 0, &lock, &err), -PR_E_TARGET_LOCKED);
+    snprintf(expected, sizeof expected, "%s: held by process %ld (waited 0 ms); wait until it ends, or stop it", s_path,
+             (long)child);
+    assert_string_equal(err.text, expected);
+    close(stop);
+    pr_error_clear(&err);
+    assert_int_equal(pr_lock_take(s_path, 10000, &lock, &err), 0);
+    assert_string_equal(err.text, "");
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    pr_lock_release(&lock);
+    assert_int_equal(access(s_path, F_OK), -1);
+}
+
+static void test_empty_file_has_no_pid(void **state) {
+    (void)state;
+    char expected[300];
+    pr_lock_t *lock = NULL;
+    pr_error_t err = PR_ERROR_INIT;
+    int fd = open(s_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(pr_lock_take(s_path, 0, &lock, &err), -PR_E_TARGET_LOCKED);
+    snprintf(expected, sizeof expected, "%s: held by another process (waited 0 ms); wait until it ends, or stop it",
+             s_path);
+    assert_string_equal(err.text, expected);
+    close(fd);
+}
+
+static void test_release_leaves_another_file_alone(void **state) {
+    (void)state;
+    pr_lock_t *lock = s_take();
+    assert_int_equal(unlink(s_path), 0);
+    /* Somebody removed the file by hand, and another one stands there now. */
+    pr_lock_t *other = s_take();
+    pr_lock_release(&lock);
+    assert_int_equal(access(s_path, F_OK), 0);
+    pr_lock_release(&other);
+    assert_int_equal(access(s_path, F_OK), -1);
+}
+
+static void test_no_folder(void **state) {
+    (void)state;
+    pr_lock_t *lock = NULL;
+    pr_error_t err = PR_ERROR_INIT;
+    assert_int_equal(pr_lock_take("/nonexistent/a.lock", 0, &lock, &err), -PR_E_TARGET);
+    assert_string_equal(err.text, "/nonexistent/a.lock: cannot make the lock file: No such file or directory");
+    assert_null(lock);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_holds_our_pid_and_goes),
+        cmocka_unit_test(test_second_is_told_the_holder),
+        cmocka_unit_test(test_waits_for_a_dying_holder_and_takes_its_file_over),
+        cmocka_unit_test(test_empty_file_has_no_pid),
+        cmocka_unit_test(test_release_leaves_another_file_alone),
+        cmocka_unit_test(test_no_folder),
+    };
+    return cmocka_run_group_tests(tests, s_setup, s_teardown);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* What the transformer does to records: raw bytes and a mapping in, rows or rejects out. A pure function. */
+#ifndef PR_TRANSFORM_H
+#define PR_TRANSFORM_H
+
+#include <msgpack.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/export.h"
+#include "common/mapping.h"
+#include "common/reject.h"
+
+/* Caches and buffers; no state that one batch leaves for the next. Not thread-safe. */
+typedef struct pr_transformer pr_transformer_t;
+
+typedef struct {
+    uint64_t ok;       /* records that became rows */
+    uint64_t rejected; /* records that did not */
+    uint64_t rejected_by_reason[PR_REJECT_REASONS];
+} pr_transform_counts_t;
+
+/*  mapping: borrowed until destroy. null_text_keep: the text "null" is text everywhere. *Returns new*. */
+pr_transformer_t *pr_transformer_new(const pr_mapping_t *mapping, bool null_text_keep);
+/* NULL-safe, sets *transformer to NULL. */
+void pr_transformer_destroy(pr_transformer_t **transformer);
+
+/*  Turn the records of one batch into the payload of a ROWS message (common/rows.h).
+ *
+ *  stream: index into the mapping's streams. wrangler: the records come from a result set of wrangler, where the text
+ * "null" in a nullable field means NULL. bytes: size bytes, with PR_JSON_PADDING readable bytes behind; borrowed.
+ * slices: where the count records lie in it. out: the payload is appended. ret_counts: of this batch alone.
+ *
+ *  Every record becomes rows or one reject, for the first of these that is wrong with it: its JSON, its UTF-8, a
+ * duplicate key, an unknown field, a missing field; then, in the mapping's order of fields, type, NULL and range; then,
+ * in its order of columns, values (maps, dates, NULL in templates). A reject's detail shows the value as pr_value_print
+ * does. A field of type real takes any number that fits a double; integers are noted as rounded in integer fields only,
+ * because only there the database held more digits than the exporter prints.
+ *
+ *  Returns 0, or -PR_E_PROTOCOL if there is no such stream or a slice lies outside the bytes: then nothing is appended.
+ */
+int pr_transform_batch(pr_transformer_t *transformer, unsigned stream, bool wrangler, const char *bytes, size_t size,
+                       const pr_slice_t *slices, size_t count, msgpack_sbuffer *out, pr_transform_counts_t *ret_counts);
+
+#endif

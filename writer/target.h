@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* The target: where rows, positions and rejects are committed together. Today SQLite; another one would implement this
+ * header. */
+#ifndef PR_TARGET_H
+#define PR_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/failure.h"
+#include "common/mapping.h"
+#include "common/plan.h"
+#include "common/position.h"
+#include "common/rows.h"
+
+typedef struct pr_target pr_target_t;
+
+/* How a run stands, as the target has it. */
+typedef enum { PR_RUN_STREAMING, PR_RUN_PROVING, PR_RUN_COMPLETE, PR_RUN_ABANDONED } pr_run_state_t;
+
+typedef struct {
+    int64_t number; /* pvrelay_run.run */
+    char id[37];    /* UUID, NUL-terminated */
+    pr_run_state_t state;
+    uint64_t mapping_digest;
+    bool null_text_keep;
+    uint64_t plan_digest;
+    pr_position_t position; /* committed; normalised against the run's sources */
+    int64_t checkpoint;     /* newest of the run, 0: none */
+    int64_t unvalidated;    /* checkpoints of the run without a verdict */
+    uint64_t rejected;      /* records, so far */
+    uint64_t failures;      /* checkpoints with failures + failures of the whole */
+    int outcome;            /* exit code; -1 while not ended */
+} pr_target_run_t;
+
+/*  Open a target, take its lock (waits up to lock_wait_ms; -PR_E_TARGET_LOCKED names the holder's pid), apply the
+ *  migrations to a fresh database (none of its own tables), add only the bookkeeping to one with tables, check that
+ * every mapped table and column is there (-PR_E_TARGET_SCHEMA lists all that lack, but for optional ones, which are
+ * then left out), turn triggers off on this connection, foreign_keys on, WAL, synchronous NORMAL. mapping: borrowed
+ * until destroy. ret_target: *returns new*. May block. */
+int pr_target_open(const char *path, const char *migrations, const pr_mapping_t *mapping, unsigned lock_wait_ms,
+                   pr_target_t **ret_target, pr_error_t *err);
+
+/* Rolls back what is open, closes, releases the lock. NULL-safe. */
+void pr_target_destroy(pr_target_t **target);
+
+/*  Find a run by UUID, or with id NULL the unfinished one (streaming or proving). 1 found, 0 none, <0 error. */
+int pr_target_run_find(pr_target_t *target, const char *id, pr_target_run_t *ret_run, pr_error_t *err);
+
+/* What a new run is. */
+typedef struct {
+    const char *id; /* UUID */
+    bool null_text_keep;
+    int64_t retries_through; /* > 0: a retry of the rejects up to this number */
+    const pr_plan_t *plan;
+} pr_target_run_new_t;
+
+/* Begin a run: its row and its sources, in one transaction. Refuses (-PR_E_UNFINISHED) while another one is unfinished.
+ */
+int pr_target_run_begin(pr_target_t *target, const pr_target_run_new_t *run, pr_target_run_t *ret_run, pr_error_t *err);
+
+/* Abandon an unfinished run: it cannot be continued any more; what it committed stays. */
+int pr_target_run_abandon(pr_target_t *target, int64_t run, pr_error_t *err);
+
+/* The plan a run was begun with (paths, sizes, digests, records). *Returns new* in ret_plan. */
+int pr_target_run_plan(pr_target_t *target, int64_t run, pr_plan_t **ret_plan, pr_error_t *err);
+
+/* Note why a run stopped before its end (pvrelay_run.error), and add to its time. text NULL: none. */
+int pr_target_run_stopped(pr_target_t *target, int64_t run, const char *text, double seconds, pr_error_t *err);
+
+/* Counts of one batch, by record and by row. */
+typedef struct {
+    uint64_t inserted, updated, unchanged, rejected; /* records */
+    uint64_t rows_inserted, rows_updated;
+} pr_target_counts_t;
+
+/*  One batch, one transaction: begin, then apply for every record in order, note, verdicts as they are at hand, commit.
+ *  Sticky: after a failure every call but rollback returns the same error, and nothing is committed. */
+int pr_target_batch_begin(pr_target_t *target, int64_t run, const pr_plan_source_t *source, pr_range_t range,
+                          pr_error_t *err);
+
+/*  Apply one record: an accepted one makes its rows (or becomes a reject here: unknown_parent, constraint — then
+ * nothing of it stays, and its raw bytes are `raw`, which the caller has at hand or reads from the export), a rejected
+ * one is stored. read_raw is called at most once, only when the target itself rejects; it fills ret_raw (borrowed till
+ * the next call) or fails. ordinal: within the source. */
+typedef int pr_target_raw_fn(void *context, uint64_t offset, uint32_t length, pr_value_t *ret_raw, pr_error_t *err);
+int pr_target_apply(pr_target_t *target, const pr_stream_t *stream, const pr_rows_record_t *record, uint64_t ordinal,
+                    pr_target_raw_fn *read_raw, void *context, pr_error_t *err);
+
+/* Count a finding in the open batch. */
+int pr_target_note(pr_target_t *target, const pr_stream_t *stream, const pr_note_t *note, pr_error_t *err);
+
+/*  Record a verdict: checkpoint validated (1) or with failures (2), with up to the first 1,000 of them. checkpoint 0:
+ * of the whole. Inside an open batch it joins it, else it is a transaction of its own. Repeating it changes nothing. */
+int pr_target_verdict(pr_target_t *target, int64_t run, int64_t checkpoint, const pr_failure_t *failures, size_t count,
+                      pr_error_t *err);
+
+/* A finding of the validator or the reader, outside a batch; repeating it (same run, kind, stream, field) replaces it.
+ */
+int pr_target_finding(pr_target_t *target, int64_t run, const char *kind, const char *stream, const char *field,
+                      uint64_t count, uint32_t source, uint64_t ordinal, const char *detail, pr_error_t *err);
+
+/*  Commit: rows, rejects, findings, checkpoint and the run's new position. digest: of the batch's bytes.
+ *  ret_counts, ret_checkpoint: untouched on failure. A failed COMMIT is rolled back. */
+int pr_target_batch_commit(pr_target_t *target, uint64_t digest, pr_target_counts_t *ret_counts,
+                           int64_t *ret_checkpoint, pr_error_t *err);
+void pr_target_batch_rollback(pr_target_t *target);
+
+/*  After the last batch: derived columns of the rows the run dealt with, a checkpoint of kind finish, the
+ *  state `proving`; one transaction. */
+int pr_target_run_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, pr_error_t *err);
+
+/*  After the proof: state `complete`, outcome, time; a retry marks the rejects it tried again. One transaction. */
+int pr_target_run_complete(pr_target_t *target, int64_t run, int outcome, double seconds, pr_error_t *err);
+
+/* A commit that waits for its verdict. */
+typedef struct {
+    int64_t checkpoint;
+    pr_range_t range;
+    uint64_t digest;
+    uint64_t rejected;
+} pr_target_commit_t;
+
+/*  The run's batch checkpoints without a verdict, after checkpoint `after`, oldest first, at most max.
+ *  Returns how many were put into commits, or <0. */
+int pr_target_unvalidated(pr_target_t *target, int64_t run, int64_t after, pr_target_commit_t *commits, size_t max,
+                          pr_error_t *err);
+
+#endif

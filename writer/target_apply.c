@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT */
+/* One record's rows. */
+
+/*  DESIGN
+ *
+ *  Why not INSERT … ON CONFLICT DO UPDATE: on a table with AUTOINCREMENT every upsert that meets a conflict burns an id
+ * in sqlite_sequence (measured, SQLite 3.40), so that a replay which changes nothing would still change the database,
+ * and the ids after a resumed run would differ from those of an uninterrupted one. A plain INSERT that fails on UNIQUE
+ * burns none.
+ *
+ *  So a row goes one of two ways, and which one comes first is a guess from the last row of the same kind:
+ *    insert first   INSERT; if UNIQUE forbids it, select by natural key
+ *    select first   SELECT by natural key; if there is none, INSERT
+ *  A wrong guess costs time and nothing else. Insert first needs a UNIQUE index on the natural key, or on part of it,
+ * and no NULL in the key (UNIQUE lets NULLs repeat); without one, as clients(name) of the HUB, it is always select
+ * first. A row that is there is compared column by column in C, with types, and changed by id only if something
+ * differs: so no row is touched, and no trigger of another connection's view of it can tell a replay, when nothing
+ * differs. Rows of mode ensure are never changed. A UNIQUE failure after which no row with the natural key is found is
+ * about something else: the record is rejected with SQLite's message.
+ *
+ *  found_through: the row is first looked for through the row that refers to it. If the key columns that are not parent
+ * ids are ours, it is our row, perhaps under another parent now, and is changed where it differs. If not, somebody put
+ * a real row in the place of our placeholder: it is left alone and serves as the parent.
+ *
+ *  A record either makes all its rows or none. The savepoint for that is opened only before a row is written that is
+ * not the record's last, so that records of one row, and those whose parents are known, do without. Touched rows are
+ * noted only when the record is through; ids that were cached for a record that is then rejected are forgotten with it.
+ */
+#include "writer/target_apply.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What became of a row. Negative: an error. */
+enum { ROW_SAME, ROW_INSERTED, ROW_UPDATED, ROW_REJECTED, ROW_NONE };
+
+/* A record on its way. */
+typedef struct {
+    pr_target_t *target;
+    pr_target_stream_t *stream;
+    const pr_rows_record_t *record;
+    size_t row; /* index of the row at hand in the record */
+    bool savepoint;
+    pr_target_applied_t applied;
+    pr_error_t *err;
+} s_way_t;
+
+static int s_error(s_way_t *way, const pr_target_row_t *row) {
+    return pr_target_fail(way->target, way->err, "table %s", row->spec->table);
+}
+
+/* Reject the record with SQLite's last message. */
+static int s_constraint(s_way_t *way) {
+    way->applied.reason = PR_R_CONSTRAINT;
+    snprintf(way->applied.detail, sizeof way->applied.detail, "%s", sqlite3_errmsg(way->target->db));
+    return ROW_REJECTED;
+}
+
+/* Before a row is written: make sure that it can be taken back if a later row of the record is rejected. */
+static int s_guard(s_way_t *way) {
+    if (way->savepoint || way->row + 1 == way->record->rows_count)
+        return 0;
+    int result = pr_target_do(way->target, PR_SQL_SAVEPOINT, way->err, "");
+    way->savepoint = result == 0;
+    return result;
+}
+
+static void s_bind(sqlite3_stmt *statement, const pr_target_row_t *row, const pr_target_columns_t *columns) {
+    for (size_t i = 0; i < columns->count; i++)
+        pr_target_bind_value(statement, (int)i + 1, &row->values[columns->at[i]]);
+}
+
+/* Equal as stored: the same kind and content. A column's affinity may have turned an integer into a real or back. */
+static bool s_stored_equal(sqlite3_stmt *statement, int at, const pr_value_t *value) {
+    int type = sqlite3_column_type(statement, at);
+    switch (value->kind) {
+    case PR_NULL:
+        return type == SQLITE_NULL;
+    case PR_INTEGER:
+        return (type == SQLITE_INTEGER && sqlite3_column_int64(statement, at) == value->integer) ||
+               (type == SQLITE_FLOAT && value->integer >= -(1LL << 53) && value->integer <= 1LL << 53 &&
+                sqlite3_column_double(statement, at) == (double)value->integer);
+    case PR_REAL:
+        return (type == SQLITE_FLOAT || type == SQLITE_INTEGER) && sqlite3_column_double(statement, at) == value->real;
+    case PR_TEXT: {
+        if (type != SQLITE_TEXT)
+            return false;
+        const unsigned char *text = sqlite3_column_text(statement, at);
+        size_t size = (size_t)sqlite3_column_bytes(statement, at);
+        return size == value->text.size && (size == 0 || memcmp(text, value->text.data, size) == 0);
+    }
+    }
+    return false;
+}
+
+/* Does what a statement reads (from column 1 on) differ from what we have? */
+static bool s_differs(sqlite3_stmt *statement, const pr_target_row_t *row, const pr_target_columns_t *columns) {
+    for (size_t i = 0; i < columns->count; i++) {
+        if (!s_stored_equal(statement, (int)i + 1, &row->values[columns->at[i]]))
+            return true;
+    }
+    return false;
+}
+
+static int s_insert(s_way_t *way, pr_target_row_t *row, bool *ret_exists) {
+    int result = s_guard(way);
+    if (result < 0)
+        return result;
+    s_bind(row->insert, row, &row->all);
+    int step = sqlite3_step(row->insert);
+    int extended = sqlite3_extended_errcode(way->target->db);
+    if (step == SQLITE_DONE) {
+        row->id = sqlite3_last_insert_rowid(way->target->db);
+        result = ROW_INSERTED;
+    } else if (extended == SQLITE_CONSTRAINT_UNIQUE && !*ret_exists) {
+        /* Its message is still needed if no such row is found. */
+        s_constraint(way);
+        way->applied.reason = PR_R_NONE;
+        *ret_exists = true;
+        result = ROW_NONE;
+    } else if (step == SQLITE_CONSTRAINT) {
+        result = s_constraint(way);
+    } else {
+        result = s_error(way, row);
+    }
+    sqlite3_reset(row->insert);
+    return result;
+}
+
+static int s_change(s_way_t *way, pr_target_row_t *row, sqlite3_stmt *statement, const pr_target_columns_t *columns) {
+    int result = s_guard(way);
+    if (result < 0)
+        return result;
+    s_bind(statement, row, columns);
+    sqlite3_bind_int64(statement, (int)columns->count + 1, row->id);
+    int step = sqlite3_step(statement);
+    if (step == SQLITE_DONE)
+        result = ROW_UPDATED;
+    else
+        result = step == SQLITE_CONSTRAINT ? s_constraint(way) : s_error(way, row);
+    sqlite3_reset(statement);
+    if (row->clears_cache)
+        pr_id_cache_clear(way->target->cache);
+    return result;
+}
+
+/* Look for the row by its natural key, and change it where it differs. ROW_NONE: there is none. */
+static int s_find(s_way_t *way, pr_target_row_t *row) {
+    s_bind(row->select, row, &row->key);
+    bool differs = false;
+    int step = sqlite3_step(row->select);
+    int result = ROW_NONE;
+    if (step == SQLITE_ROW) {
+        row->id = sqlite3_column_int64(row->select, 0);
+        differs = s_differs(row->select, row, &row->update);
+        result = ROW_SAME;
+    } else if (step != SQLITE_DONE) {
+        result = s_error(way, row);
+    }
+    sqlite3_reset(row->select);
+    return differs ? s_change(way, row, row->change, &row->update) : result;
+}
+
+/* The two ways of the design block. */
+static int s_put(s_way_t *way, pr_target_row_t *row) {
+    bool insert_first = row->unique && row->expect_new;
+    for (size_t i = 0; insert_first && i < row->key.count; i++)
+        insert_first = row->values[row->key.at[i]].kind != PR_NULL;
+    bool exists = !insert_first;
+    int result = insert_first ? s_insert(way, row, &exists) : ROW_NONE;
+    if (result != ROW_NONE)
+        return result;
+    result = s_find(way, row);
+    if (result == ROW_NONE && insert_first) {
+        way->applied.reason = PR_R_CONSTRAINT;
+        return ROW_REJECTED;
+    }
+    return result == ROW_NONE ? s_insert(way, row, &exists) : result;
+}
+
+/* The value of the field that found_through reads, from the row of this record that carries it. NULL: not in this
+ * record. */
+static const pr_value_t *s_through_value(const s_way_t *way, const pr_target_row_t *row) {
+    for (size_t i = 0; i < way->record->rows_count; i++) {
+        if (way->record->rows[i].spec == (unsigned)row->through_spec)
+            return &way->record->rows[i].values[row->through_column];
+    }
+    return NULL;
+}
+
+/* Look for the id that found_through leads to. ROW_NONE: it leads nowhere. */
+static int s_through_id(s_way_t *way, pr_target_row_t *row) {
+    const pr_value_t *value = s_through_value(way, row);
+    if (value == NULL || value->kind == PR_NULL)
+        return ROW_NONE;
+    int result = ROW_NONE;
+    pr_target_bind_value(row->through_find, 1, value);
+    int step = sqlite3_step(row->through_find);
+    if (step == SQLITE_ROW && sqlite3_column_type(row->through_find, 0) == SQLITE_INTEGER) {
+        row->id = sqlite3_column_int64(row->through_find, 0);
+        result = ROW_SAME;
+    } else if (step != SQLITE_ROW && step != SQLITE_DONE) {
+        result = s_error(way, row);
+    }
+    sqlite3_reset(row->through_find);
+    return result;
+}
+
+/* Are the key columns that are not parents' ids ours? They stand first in what the statement reads. */
+static bool s_is_ours(const pr_target_row_t *row) {
+    for (size_t i = 0; i < row->key.count; i++) {
+        size_t column = row->key.at[i];
+        if (row->spec->columns[column].op != PR_OP_PARENT &&
+            !s_stored_equal(row->through_select, (int)i + 1, &row->values[column]))
+            return false;
+    }
+    return true;
+}
+
+static int s_put_through(s_way_t *way, pr_target_row_t *row) {
+    int result = s_through_id(way, row);
+    if (result == ROW_NONE)
+        return s_put(way, row);
+    if (result < 0)
+        return result;
+    bool differs = false;
+    sqlite3_bind_int64(row->through_select, 1, row->id);
+    int step = sqlite3_step(row->through_select);
+    if (step == SQLITE_ROW)
+        differs = row->spec->mode == PR_MODE_UPSERT && s_is_ours(row) &&
+                  s_differs(row->through_select, row, &row->through_compare);
+    else
+        result = step == SQLITE_DONE ? ROW_NONE : s_error(way, row);
+    sqlite3_reset(row->through_select);
+    if (result == ROW_NONE)
+        return s_put(way, row);
+    return differs ? s_change(way, row, row->through_change, &row->through_update) : result;
+}
+
+/* The key of a row or lookup as the cache wants it. */
+enum { KEY_MAX = 16 };
+static size_t s_cache_key(const pr_target_row_t *row, const pr_value_t *ret_key[KEY_MAX]) {
+    if (row->key.count > KEY_MAX)
+        return 0;
+    for (size_t i = 0; i < row->key.count; i++)
+        ret_key[i] = &row->values[row->key.at[i]];
+    return row->key.count;
+}
+
+static int s_ensure(s_way_t *way, pr_target_row_t *row) {
+    const pr_value_t *key[KEY_MAX];
+    size_t count = s_cache_key(row, key);
+    if (count > 0 && pr_id_cache_get(way->target->cache, row->space, key, count, &row->id))
+        return ROW_SAME;
+    int result = row->spec->through_table != NULL ? s_put_through(way, row) : s_put(way, row);
+    if (count > 0 && (result == ROW_SAME || result == ROW_INSERTED) && row->spec->through_table == NULL)
+        pr_id_cache_put(way->target->cache, row->space, key, count, row->id);
+    return result;
+}
+
+static int s_unknown_parent(s_way_t *way, const pr_target_lookup_t *lookup, const pr_column_t *column,
+                            const pr_value_t *value) {
+    char printed[256];
+    way->applied.reason = PR_R_UNKNOWN_PARENT;
+    way->applied.field = way->stream->stream->fields[column->field].name;
+    snprintf(way->applied.detail, sizeof way->applied.detail, "%s has no row whose %s is %s", lookup->table,
+             lookup->key, pr_value_print(value, printed, sizeof printed));
+    return ROW_REJECTED;
+}
+
+/* The id a LOOKUP column refers to; NULL refers to nothing. */
+static int s_look_up(s_way_t *way, const pr_target_lookup_t *lookup, const pr_column_t *column, const pr_value_t *value,
+                     pr_value_t *ret_id) {
+    int64_t id = 0;
+    int result = ROW_SAME;
+    if (value->kind == PR_NULL) {
+        *ret_id = pr_value_null();
+        return ROW_SAME;
+    }
+    if (pr_id_cache_get(way->target->cache, lookup->space, &value, 1, &id)) {
+        *ret_id = pr_value_integer(id);
+        return ROW_SAME;
+    }
+    pr_target_bind_value(lookup->select, 1, value);
+    int step = sqlite3_step(lookup->select);
+    if (step == SQLITE_ROW) {
+        id = sqlite3_column_int64(lookup->select, 0);
+        pr_id_cache_put(way->target->cache, lookup->space, &value, 1, id);
+        *ret_id = pr_value_integer(id);
+    } else if (step == SQLITE_DONE) {
+        result = s_unknown_parent(way, lookup, column, value);
+    } else {
+        result = pr_target_fail(way->target, way->err, "table %s", lookup->table);
+    }
+    sqlite3_reset(lookup->select);
+    return result;
+}
+
+/* The row's values with ids in the place of symbolic references. */
+static int s_resolve(s_way_t *way, pr_target_row_t *row, const pr_row_t *given) {
+    int result = ROW_SAME;
+    for (size_t i = 0; result == ROW_SAME && i < row->spec->columns_count; i++) {
+        const pr_column_t *column = &row->spec->columns[i];
+        if (column->op == PR_OP_PARENT) {
+            const pr_target_row_t *parent = &way->stream->rows[column->parent];
+            row->values[i] = parent->made ? pr_value_integer(parent->id) : pr_value_null();
+        } else if (column->op == PR_OP_LOOKUP) {
+            result = s_look_up(way, row->lookups[i], column, &given->values[i], &row->values[i]);
+        } else {
+            row->values[i] = given->values[i];
+        }
+    }
+    return result;
+}
+
+static int s_row(s_way_t *way, const pr_row_t *given) {
+    pr_target_row_t *row = &way->stream->rows[given->spec];
+    int result = s_resolve(way, row, given);
+    if (result != ROW_SAME)
+        return result;
+    if (row->spec->mode == PR_MODE_ENSURE)
+        result = s_ensure(way, row);
+    else
+        result = row->spec->through_table != NULL ? s_put_through(way, row) : s_put(way, row);
+    if (result < 0 || result == ROW_REJECTED)
+        return result;
+    row->made = true;
+    row->expect_new = result == ROW_INSERTED;
+    way->applied.rows_inserted += result == ROW_INSERTED ? 1 : 0;
+    way->applied.rows_updated += result == ROW_UPDATED ? 1 : 0;
+    return result;
+}
+
+/* Note the rows whose derived columns depend on this record. */
+static int s_touch(s_way_t *way) {
+    const pr_mapping_t *mapping = way->target->mapping;
+    for (size_t i = 0; i < way->record->rows_count; i++) {
+        const pr_target_row_t *row = &way->stream->rows[way->record->rows[i].spec];
+        for (size_t d = 0; d < mapping->derived_count; d++) {
+            int64_t id = row->id;
+            if (row->touches[d] < -1)
+                continue;
+            if (row->touches[d] >= 0) {
+                if (row->values[row->touches[d]].kind != PR_INTEGER)
+                    continue;
+                id = row->values[row->touches[d]].integer;
+            }
+            if (!pr_id_set_add(way->target->touched, (unsigned)d, id))
+                continue;
+            int result = pr_target_do(way->target, PR_SQL_TOUCH, way->err, "iti", way->target->batch.run,
+                                      mapping->derived[d].table, id);
+            if (result < 0)
+                return result;
+        }
+    }
+    return 0;
+}
+
+/* Take back what the record has written, or let it stay. */
+static int s_settle(s_way_t *way, bool stays) {
+    int result = 0;
+    if (!way->savepoint)
+        return 0;
+    if (!stays)
+        result = pr_target_do(way->target, PR_SQL_ROLLBACK_TO, way->err, "");
+    return result == 0 ? pr_target_do(way->target, PR_SQL_RELEASE, way->err, "") : result;
+}
+
+int pr_target_apply_rows(pr_target_t *target, pr_target_stream_t *stream, const pr_rows_record_t *record,
+                         pr_target_applied_t *ret_applied, pr_error_t *err) {
+    s_way_t way = {.target = target, .stream = stream, .record = record, .err = err};
+    pr_id_cache_mark_t mark = pr_id_cache_mark(target->cache);
+    int result = ROW_SAME;
+    for (size_t r = 0; r < stream->stream->rows_count; r++)
+        stream->rows[r].made = false;
+    for (way.row = 0; result >= 0 && result != ROW_REJECTED && way.row < record->rows_count; way.row++)
+        result = s_row(&way, &record->rows[way.row]);
+    if (result < 0)
+        return result;
+    bool stays = result != ROW_REJECTED;
+    result = s_settle(&way, stays);
+    if (result == 0 && stays)
+        result = s_touch(&way);
+    if (result < 0)
+        return result;
+    if (!stays) {
+        pr_id_cache_rewind(target->cache, mark);
+        way.applied.rows_inserted = 0;
+        way.applied.rows_updated = 0;
+    }
+    *ret_applied = way.applied;
+    return 0;
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs in the target's books: begun, found, finished, completed. */
+#include "writer/target_run.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/fault.h"
+
+static const char *const S_STATES[] = {"streaming", "proving", "complete", "abandoned"};
+
+const char *pr_target_state_word(pr_run_state_t state) {
+    return S_STATES[state];
+}
+
+/* The CHECK of the table leaves only these four words. */
+static pr_run_state_t s_state(const char *word) {
+    pr_run_state_t state = PR_RUN_ABANDONED;
+    for (int i = PR_RUN_STREAMING; word != NULL && i <= PR_RUN_ABANDONED; i++) {
+        if (strcmp(word, S_STATES[i]) == 0)
+            state = (pr_run_state_t)i;
+    }
+    return state;
+}
+
+static const char *s_column_text(sqlite3_stmt *statement, int at) {
+    const char *text = (const char *)sqlite3_column_text(statement, at);
+    return text == NULL ? "" : text;
+}
+
+static uint64_t s_column_hex(sqlite3_stmt *statement, int at) {
+    return strtoull(s_column_text(statement, at), NULL, 16);
+}
+
+static pr_position_t s_column_position(sqlite3_stmt *statement, int at) {
+    return (pr_position_t){.source = (uint32_t)sqlite3_column_int64(statement, at),
+                           .ordinal = (uint64_t)sqlite3_column_int64(statement, at + 1),
+                           .offset = (uint64_t)sqlite3_column_int64(statement, at + 2)};
+}
+
+int pr_target_run_plan(pr_target_t *target, int64_t run, pr_plan_t **ret_plan, pr_error_t *err) {
+    sqlite3_stmt *statement = pr_target_bound(target, PR_SQL_SOURCES, "i", run);
+    pr_plan_t *plan = pr_plan_new();
+    int step = SQLITE_ERROR;
+    while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
+        /* Two columns of text live at once, and pr_plan_add copies them; nothing else is asked of them in between. */
+        pr_plan_source_t source = {.path = (char *)(uintptr_t)s_column_text(statement, 0),
+                                   .stream = (char *)(uintptr_t)s_column_text(statement, 1),
+                                   .size = (uint64_t)sqlite3_column_int64(statement, 2),
+                                   .mtime_ns = sqlite3_column_int64(statement, 3),
+                                   .digest = s_column_hex(statement, 4),
+                                   .wrangler = sqlite3_column_int(statement, 5) != 0,
+                                   .records = (uint64_t)sqlite3_column_int64(statement, 6),
+                                   .bytes = (uint64_t)sqlite3_column_int64(statement, 7)};
+        pr_plan_add(plan, &source);
+    }
+    int result = step == SQLITE_DONE ? 0 : pr_target_fail(target, err, "reading the sources of run %" PRId64, run);
+    sqlite3_reset(statement);
+    if (result == 0)
+        *ret_plan = plan;
+    else
+        pr_plan_destroy(&plan);
+    return result;
+}
+
+int pr_target_run_at_hand(pr_target_t *target, int64_t run, pr_error_t *err) {
+    if (target->run == run && run != 0)
+        return 0;
+    pr_plan_t *plan = NULL;
+    int result = pr_target_run_plan(target, run, &plan, err);
+    if (result < 0)
+        return result;
+    free(target->run_records);
+    target->run_records = pr_xcalloc(plan->count, sizeof *target->run_records);
+    for (uint32_t i = 0; i < plan->count; i++)
+        target->run_records[i] = plan->sources[i].records;
+    target->run_sources = plan->count;
+    target->run = run;
+    pr_plan_destroy(&plan);
+    return 0;
+}
+
+static int s_no_run(const pr_target_t *target, int64_t run, pr_error_t *err) {
+    return pr_error_set(err, PR_E_INTERNAL, "%s: there is no run %" PRId64, target->path, run);
+}
+
+int pr_target_run_position(pr_target_t *target, int64_t run, pr_position_t *ret_position, pr_run_state_t *ret_state,
+                           pr_error_t *err) {
+    int result = pr_target_run_at_hand(target, run, err);
+    if (result < 0)
+        return result;
+    sqlite3_stmt *statement = pr_target_bound(target, PR_SQL_RUN_POSITION, "i", run);
+    int step = sqlite3_step(statement);
+    if (step == SQLITE_ROW) {
+        *ret_state = s_state(s_column_text(statement, 0));
+        *ret_position =
+            pr_position_normalise(s_column_position(statement, 1), target->run_records, target->run_sources);
+    } else {
+        result =
+            step == SQLITE_DONE ? s_no_run(target, run, err) : pr_target_fail(target, err, "reading run %" PRId64, run);
+    }
+    sqlite3_reset(statement);
+    return result;
+}
+
+static int s_read_row(pr_target_t *target, pr_target_run_t *run, pr_error_t *err) {
+    sqlite3_stmt *statement = pr_target_bound(target, PR_SQL_RUN_READ, "i", run->number);
+    int result = 0;
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        snprintf(run->id, sizeof run->id, "%s", s_column_text(statement, 0));
+        run->state = s_state(s_column_text(statement, 1));
+        run->mapping_digest = s_column_hex(statement, 2);
+        run->null_text_keep = strcmp(s_column_text(statement, 3), "keep") == 0;
+        run->plan_digest = s_column_hex(statement, 4);
+        run->position =
+            pr_position_normalise(s_column_position(statement, 5), target->run_records, target->run_sources);
+        run->outcome = sqlite3_column_type(statement, 8) == SQLITE_NULL ? -1 : sqlite3_column_int(statement, 8);
+    } else {
+        result = pr_target_fail(target, err, "reading run %" PRId64, run->number);
+    }
+    sqlite3_reset(statement);
+    return result;
+}
+
+static int s_read_counts(pr_target_t *target, pr_target_run_t *run, pr_error_t *err) {
+    sqlite3_stmt *checkpoints = pr_target_bound(target, PR_SQL_RUN_CHECKPOINTS, "i", run->number);
+    sqlite3_stmt *whole = pr_target_bound(target, PR_SQL_RUN_WHOLE_FAILURES, "i", run->number);
+    int result = 0;
+    if (sqlite3_step(checkpoints) == SQLITE_ROW && sqlite3_step(whole) == SQLITE_ROW) {
+        run->checkpoint = sqlite3_column_int64(checkpoints, 0);
+        run->unvalidated = sqlite3_column_int64(checkpoints, 1);
+        run->rejected = (uint64_t)sqlite3_column_int64(checkpoints, 2);
+        run->failures = (uint64_t)(sqlite3_column_int64(checkpoints, 3) + sqlite3_column_int64(whole, 0));
+    } else {
+        result = pr_target_fail(target, err, "reading the checkpoints of run %" PRId64, run->number);
+    }
+    sqlite3_reset(checkpoints);
+    sqlite3_reset(whole);
+    return result;
+}
+
+int pr_target_run_find(pr_target_t *target, const char *id, pr_target_run_t *ret_run, pr_error_t *err) {
+    assert(!target->batch.open);
+    int result = pr_target_again(target, err);
+    if (result < 0)
+        return result;
+    pr_target_run_t run;
+    memset(&run, 0, sizeof run);
+    sqlite3_stmt *statement = id == NULL ? pr_target_bound(target, PR_SQL_RUN_UNFINISHED, "")
+                                         : pr_target_bound(target, PR_SQL_RUN_BY_ID, "t", id);
+    int step = sqlite3_step(statement);
+    if (step == SQLITE_ROW)
+        run.number = sqlite3_column_int64(statement, 0);
+    else if (step != SQLITE_DONE)
+        result = pr_target_fail(target, err, "looking for a run");
+    sqlite3_reset(statement);
+    if (result < 0 || step == SQLITE_DONE)
+        return result;
+    result = pr_target_run_at_hand(target, run.number, err);
+    if (result == 0)
+        result = s_read_row(target, &run, err);
+    if (result == 0)
+        result = s_read_counts(target, &run, err);
+    if (result < 0)
+        return result;
+    *ret_run = run;
+    return 1;
+}
+
+static int s_refuse_second(pr_target_t *target, pr_error_t *err) {
+    pr_target_run_t unfinished;
+    int result = pr_target_run_find(target, NULL, &unfinished, err);
+    if (result != 1)
+        return result;
+    return pr_error_set(err, PR_E_UNFINISHED,
+                        "%s: run %" PRId64 " (%s) is not finished (%s, %" PRIu64
+                        " records in); give the exports it was begun with to continue it, or --restart to abandon it",
+                        target->path, unfinished.number, unfinished.id, S_STATES[unfinished.state],
+                        pr_position_records_before(unfinished.position, target->run_records, target->run_sources));
+}
+
+static int s_insert_run(pr_target_t *target, const pr_target_run_new_t *run, pr_error_t *err) {
+    char mapping[17];
+    char plan[17];
+    snprintf(mapping, sizeof mapping, "%016" PRIx64, target->mapping->digest);
+    snprintf(plan, sizeof plan, "%016" PRIx64, pr_plan_digest(run->plan));
+    return pr_target_do(target, PR_SQL_RUN_INSERT, err, "tttttti", run->id,
+                        run->retries_through > 0 ? "retry" : "replay", target->mapping->name, mapping,
+                        run->null_text_keep ? "keep" : "null", plan, run->retries_through);
+}
+
+static int s_insert_source(pr_target_t *target, int64_t run, uint32_t number, const pr_plan_source_t *source,
+                           pr_error_t *err) {
+    char digest[17];
+    snprintf(digest, sizeof digest, "%016" PRIx64, source->digest);
+    return pr_target_do(target, PR_SQL_SOURCE_INSERT, err, "iittiitiii", run, (int64_t)number, source->path,
+                        source->stream, (int64_t)source->size, source->mtime_ns, digest, (int64_t)source->wrangler,
+                        (int64_t)source->records, (int64_t)source->bytes);
+}
+
+int pr_target_run_begin(pr_target_t *target, const pr_target_run_new_t *run, pr_target_run_t *ret_run,
+                        pr_error_t *err) {
+    int result = pr_target_again(target, err);
+    if (result == 0)
+        result = pr_target_own_begin(target, err);
+    if (result < 0)
+        return result;
+    result = s_refuse_second(target, err);
+    if (result == 0)
+        result = s_insert_run(target, run, err);
+    int64_t number = sqlite3_last_insert_rowid(target->db);
+    for (uint32_t i = 0; result == 0 && i < run->plan->count; i++)
+        result = s_insert_source(target, number, i, &run->plan->sources[i], err);
+    result = pr_target_own_end(target, result, err);
+    if (result < 0)
+        return result;
+    result = pr_target_run_find(target, run->id, ret_run, err);
+    return result < 0 ? result : 0;
+}
+
+int pr_target_run_abandon(pr_target_t *target, int64_t run, pr_error_t *err) {
+    assert(!target->batch.open);
+    int result = pr_target_again(target, err);
+    return result < 0 ? result : pr_target_do(target, PR_SQL_RUN_ABANDON, err, "i", run);
+}
+
+int pr_target_run_stopped(pr_target_t *target, int64_t run, const char *text, double seconds, pr_error_t *err) {
+    assert(!target->batch.open);
+    int result = pr_target_again(target, err);
+    return result < 0 ? result : pr_target_do(target, PR_SQL_RUN_STOPPED, err, "itd", run, text, seconds);
+}
+
+int pr_target_finding(pr_target_t *target, int64_t run, const char *kind, const char *stream, const char *field,
+                      uint64_t count, uint32_t source, uint64_t ordinal, const char *detail, pr_error_t *err) {
+    assert(!target->batch.open);
+    int result = pr_target_again(target, err);
+    if (result < 0)
+        return result;
+    return pr_target_do(target, PR_SQL_FINDING_PUT, err, "itttiiit", run, kind, stream, field, (int64_t)count,
+                        (int64_t)source, (int64_t)ordinal, detail);
+}
+
+static int s_derive(pr_target_t *target, int64_t run, int64_t *ret_rows, pr_error_t *err) {
+    int64_t rows = 0;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < target->mapping->derived_count; i++) {
+        sqlite3_stmt *statement = target->derive[i];
+        sqlite3_bind_int64(statement, 1, run);
+        pr_target_bind_value(statement, 2, &target->mapping->derived[i].except_value);
+        if (sqlite3_step(statement) == SQLITE_DONE)
+            rows += sqlite3_changes(target->db);
+        else
+            result = pr_target_fail(target, err, "%s.%s", target->mapping->derived[i].table,
+                                    target->mapping->derived[i].column);
+        sqlite3_reset(statement);
+    }
+    if (result == 0)
+        *ret_rows = rows;
+    return result;
+}
+
+/* The run must stand at its end. A run that is finished already answers with the checkpoint it has: 1. */
+static int s_finishable(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, pr_error_t *err) {
+    pr_position_t at = {0, 0, 0};
+    pr_run_state_t state = PR_RUN_STREAMING;
+    int result = pr_target_run_position(target, run, &at, &state, err);
+    if (result < 0)
+        return result;
+    if (state == PR_RUN_ABANDONED || at.source != target->run_sources)
+        return pr_error_set(err, PR_E_INTERNAL,
+                            "%s: run %" PRId64 " (%s) cannot finish at source %" PRIu32 " of %" PRIu32
+                            ", record %" PRIu64,
+                            target->path, run, S_STATES[state], at.source, target->run_sources, at.ordinal);
+    if (state == PR_RUN_STREAMING)
+        return 0;
+    sqlite3_stmt *statement = pr_target_bound(target, PR_SQL_CHECKPOINT_FINISHED, "i", run);
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        *ret_checkpoint = sqlite3_column_int64(statement, 0);
+        result = 1;
+    } else {
+        result = pr_target_fail(target, err, "reading the last checkpoint of run %" PRId64, run);
+    }
+    sqlite3_reset(statement);
+    return result;
+}
+
+static int s_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, pr_error_t *err) {
+    int64_t rows = 0;
+    int64_t checkpoint = 0;
+    int result = s_derive(target, run, &rows, err);
+    if (result == 0)
+        result = pr_target_do(target, PR_SQL_CHECKPOINT_FINISH, err, "iii", run, (int64_t)target->run_sources, rows);
+    if (result == 0)
+        checkpoint = sqlite3_last_insert_rowid(target->db);
+    if (result == 0)
+        result = pr_target_do(target, PR_SQL_RUN_PROVING, err, "i", run);
+    if (result == 0) {
+        pr_fault("writer.finish-before-commit");
+        *ret_checkpoint = checkpoint;
+    }
+    return result;
+}
+
+int pr_target_run_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, pr_error_t *err) {
+    int64_t checkpoint = 0;
+    int result = pr_target_again(target, err);
+    if (result == 0)
+        result = pr_target_own_begin(target, err);
+    if (result < 0)
+        return result;
+    result = s_finishable(target, run, &checkpoint, err);
+    if (result == 0)
+        result = s_finish(target, run, &checkpoint, err);
+    result = pr_target_own_end(target, result, err);
+    if (result < 0)
+        return result;
+    pr_fault("writer.finish-after-commit");
+    *ret_checkpoint = checkpoint;
+    return 0;
+}
+
+int pr_target_run_complete(pr_target_t *target, int64_t run, int outcome, double seconds, pr_error_t *err) {
+    int result = pr_target_again(target, err);
+    if (result == 0)
+        result = pr_target_own_begin(target, err);
+    if (result < 0)
+        return result;
+    result = pr_target_do(target, PR_SQL_RUN_COMPLETE, err, "iid", run, (int64_t)outcome, seconds);
+    if (result == 0)
+        result = pr_target_do(target, PR_SQL_RUN_RETRIED, err, "i", run);
+    if (result == 0)
+        pr_fault("writer.complete-before-commit");
+    result = pr_target_own_end(target, result, err);
+    if (result == 0)
+        pr_fault("writer.complete-after-commit");
+    return result;
+}
+
+int pr_target_unvalidated(pr_target_t *target, int64_t run, int64_t after, pr_target_commit_t *commits, size_t max,
+                          pr_error_t *err) {
+    int result = pr_target_again(target, err);
+    if (result < 0)
+        return result;
+    int64_t open = target->batch.open ? target->batch.checkpoint : 0;
+    sqlite3_stmt *statement = pr_target_bound(target, PR_SQL_UNVALIDATED, "iiii", run, after, open,
+                                              (int64_t)(max > INT32_MAX ? INT32_MAX : max));
+    int count = 0;
+    int step = SQLITE_ERROR;
+    while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
+        commits[count++] = (pr_target_commit_t){.checkpoint = sqlite3_column_int64(statement, 0),
+                                                .range = {.source = (uint32_t)sqlite3_column_int64(statement, 1),
+                                                          .first = (uint64_t)sqlite3_column_int64(statement, 2),
+                                                          .count = (uint32_t)sqlite3_column_int64(statement, 3),
+                                                          .begin = (uint64_t)sqlite3_column_int64(statement, 4),
+                                                          .end = (uint64_t)sqlite3_column_int64(statement, 5)},
+                                                .digest = s_column_hex(statement, 6),
+                                                .rejected = (uint64_t)sqlite3_column_int64(statement, 7)};
+    }
+    result = step == SQLITE_DONE ? count : pr_target_fail(target, err, "reading the checkpoints of run %" PRId64, run);
+    sqlite3_reset(statement);
+    return result;
+}

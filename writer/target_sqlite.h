@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* The insides of the SQLite target, shared by its parts (target_*.c) and by nobody else. */
+#ifndef PR_TARGET_SQLITE_H
+#define PR_TARGET_SQLITE_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/lock.h"
+#include "common/mapping.h"
+#include "writer/target.h"
+#include "writer/target_cache.h"
+#include "writer/target_sql.h"
+
+/* A table column by whose value rows of another table are found. */
+typedef struct {
+    const char *table, *key;
+    unsigned space; /* of the id cache */
+    sqlite3_stmt *select;
+} pr_target_lookup_t;
+
+/* A list of columns: indexes into the row spec's columns. */
+typedef struct {
+    size_t *at;
+    size_t count;
+} pr_target_columns_t;
+
+/* A row of the mapping, with the statements that make it. */
+typedef struct {
+    const pr_row_spec_t *spec;
+    bool *present;                       /* per column: the target has it */
+    pr_target_columns_t all;             /* those that are present */
+    pr_target_columns_t key;             /* natural key */
+    pr_target_columns_t update;          /* compared and changed: present, not key, not keep; none in mode ENSURE */
+    pr_target_columns_t through_compare; /* found_through: key columns, then `through_update` */
+    pr_target_columns_t through_update;  /* found_through: `update` and the key columns that are PARENT */
+    bool unique;                         /* a UNIQUE index of the target forbids a second row with the natural key */
+    bool expect_new;                     /* what the last row of this spec was: a guess about the next one */
+    bool clears_cache;                   /* it changes columns that cached ids are found by */
+    unsigned space;                      /* of the id cache; mode ENSURE */
+    int *touches; /* per derived column of the mapping: -2 no, -1 the row itself, else the column that holds the id */
+    pr_target_lookup_t **lookups;     /* per column; NULL: not a LOOKUP */
+    int through_spec, through_column; /* the row and column of this stream whose value is the through field's */
+    sqlite3_stmt *insert, *select, *change;
+    sqlite3_stmt *through_find, *through_select, *through_change;
+    pr_value_t *values; /* per column: of the record at hand, ids resolved */
+    int64_t id;         /* of the record at hand */
+    bool made;          /* the record at hand makes this row */
+} pr_target_row_t;
+
+typedef struct {
+    const pr_stream_t *stream;
+    pr_target_row_t *rows; /* as the stream's */
+} pr_target_stream_t;
+
+/* The open batch. */
+typedef struct {
+    bool open;
+    int64_t run;
+    int64_t checkpoint;
+    char *stream; /* copies of what rejects need of the source */
+    bool wrangler;
+    pr_range_t range;
+    pr_target_counts_t counts;
+} pr_target_batch_t;
+
+struct pr_target {
+    char *path;
+    const pr_mapping_t *mapping;
+    pr_lock_t *lock;
+    sqlite3 *db;
+    sqlite3_stmt *fixed[PR_SQL_COUNT];
+    pr_target_stream_t *streams; /* as the mapping's */
+    pr_target_lookup_t **lookups;
+    size_t lookups_count;
+    sqlite3_stmt **derive; /* as the mapping's derived */
+    pr_id_cache_t *cache;
+    pr_id_set_t *touched;
+    int64_t data_version;
+    pr_target_batch_t batch;
+    pr_error_t sticky;
+    /* The run whose sources are at hand. */
+    int64_t run;
+    uint64_t *run_records;
+    uint32_t run_sources;
+};
+
+/*  Note SQLite's last error as TARGET_LOCKED, TARGET_FULL or TARGET, with the database's path, what was being done, and
+ * what to do. */
+int pr_target_fail(pr_target_t *target, pr_error_t *err, const char *doing_format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/*  Bind and step a fixed statement that gives no row. types: a letter a parameter: i int64_t, d double, t
+ * NUL-terminated text or NULL, v const pr_value_t * (borrowed till the statement is done), b the same stored as a BLOB.
+ */
+int pr_target_do(pr_target_t *target, pr_sql_t which, pr_error_t *err, const char *types, ...);
+
+/* Bind a fixed statement and hand it out for stepping; reset it after use. */
+sqlite3_stmt *pr_target_bound(pr_target_t *target, pr_sql_t which, const char *types, ...);
+
+/* Bind a value; text is borrowed until the statement is reset. */
+void pr_target_bind_value(sqlite3_stmt *statement, int at, const pr_value_t *value);
+
+#endif

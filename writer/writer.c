@@ -1,0 +1,863 @@
+/* SPDX-License-Identifier: MIT */
+/* The writer's part of the protocol: it decides where the run stands. */
+/*  DESIGN
+ *
+ *  All state is in the target; what is below is derived from it at the start and moved along with each commit.
+ *
+ *  The run's states, as PROGRESS tells them:
+ *
+ *      awaiting plan --PLAN: run begun--> streaming --END at the end of the plan: finish--> proving
+ *          --every commit has a verdict, and so has the whole: complete--> complete --all peers said BYE, or linger-->
+ * exit any --FAIL, target error, changed source, too many rejects--> failed --likewise--> exit
+ *
+ *  Each arrow but the first and the last is one transaction, so a crash leaves the state before it or after it; the new
+ * writer reads which from pvrelay_run and goes on. What a crash loses: messages, and which peers are there. Peers
+ * answer a PROGRESS of an unknown writer with HELLO, the reader with PLAN and a go-back besides, the validator gets the
+ * commits without verdict again.
+ *
+ *  Invariants:
+ *      a batch is taken only if it begins exactly at the committed position (pr_range_relation)
+ *      PROGRESS never tells a position that is not committed
+ *      a verdict is recorded only for a commit that was sent out and not yet answered
+ *
+ *  A gap (an early batch is waiting and the one before it does not come) is healed by asking the reader to go back: at
+ * once with one transformer, as nothing overtakes there; with several after s_gap_ms; and when a transformer has come
+ * anew, with whose predecessor batches may have died.
+ */
+#include "writer/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/failure.h"
+#include "common/fault.h"
+#include "common/log.h"
+#include "common/plan.h"
+#include "common/rows.h"
+#include "writer/reorder.h"
+#include "writer/target.h"
+
+enum {
+    s_lock_wait_ms = 10000,
+    s_gap_ms = 200,
+    s_commits_out = 64,         /* commits with the validator at a time */
+    s_verdict_patience = 30000, /* milliseconds without a verdict after which commits are sent again */
+    s_verdict_wait_ms = 50,     /* verdicts join a batch's transaction; without one they wait so long */
+    s_failed_linger_ms = 1000,
+    s_peers_max = 66
+};
+
+/* A stage that has said HELLO. */
+typedef struct {
+    pr_stage_t stage;
+    uint32_t instance;
+    uint64_t incarnation;
+    bool gone; /* said BYE */
+} pr_peer_t;
+
+typedef struct {
+    int64_t checkpoint;
+    pr_proof_list_t *list;
+} pr_pending_verdict_t;
+
+typedef struct {
+    pr_daemon_t *daemon;
+    pr_target_t *target;
+    pr_target_run_t run; /* number 0: not begun yet */
+    pr_plan_t *plan;     /* NULL: not begun yet */
+    pr_progress_state_t state;
+    pr_error_t failure; /* state failed */
+    pr_position_t position;
+    uint64_t committed; /* records, over all sources */
+    uint64_t validated;
+    uint64_t resend;
+    pr_reorder_t *reorder;
+    int64_t gap_ms;                        /* since when an early batch has been waiting; 0: none */
+    int64_t asked_ms;                      /* when the reader was last asked to go back */
+    pr_target_commit_t out[s_commits_out]; /* commits with the validator, oldest first */
+    size_t out_count, out_sent;
+    int64_t out_last;   /* newest checkpoint put into `out` */
+    int64_t verdict_ms; /* when a verdict last came or a commit was sent to an idle validator */
+    bool finish_sent;
+    pr_pending_verdict_t verdicts[s_commits_out];
+    size_t verdicts_count;
+    int64_t verdicts_ms; /* when the oldest of them came */
+    pr_peer_t peers[s_peers_max];
+    size_t peers_count;
+    int64_t begun_ms; /* when this process took up the run */
+    int64_t ended_ms; /* when state complete or failed was reached */
+    int64_t published_ms;
+    int export_file; /* for the raw bytes of records that the target itself rejects */
+    uint32_t export_source;
+    char *raw;
+} pr_writer_t;
+
+/* ---- telling -------------------------------------------------------------------------------------------------------
+ */
+
+static void s_publish(pr_writer_t *self) {
+    pr_message_t message = {.id = PR_MSG_PROGRESS,
+                            .progress = {.incarnation = self->daemon->incarnation,
+                                         .state = (uint8_t)self->state,
+                                         .plan_digest = self->plan != NULL ? self->run.plan_digest : 0,
+                                         .source = self->position.source,
+                                         .ordinal = self->position.ordinal,
+                                         .offset = self->position.offset,
+                                         .committed = self->committed,
+                                         .validated = self->validated,
+                                         .checkpoint = self->run.checkpoint,
+                                         .resend = self->resend}};
+    if (self->state == PR_PROGRESS_COMPLETE)
+        message.progress.outcome = (uint16_t)self->run.outcome;
+    if (self->state == PR_PROGRESS_FAILED) {
+        message.progress.outcome = (uint16_t)self->failure.code;
+        pr_wire_text_set(&message.progress.text, self->failure.text);
+    }
+    pr_daemon_send(self->daemon, self->daemon->progress, &message, NULL, 0);
+    self->published_ms = pr_now_ms();
+}
+
+/* A new listener on the XPUB hears at once where the run stands. */
+static void s_greet_listeners(pr_writer_t *self) {
+    bool new_listener = false;
+    zmq_msg_t subscription;
+    zmq_msg_init(&subscription);
+    while (zmq_msg_recv(&subscription, zsock_resolve(self->daemon->progress), ZMQ_DONTWAIT) >= 0) {
+        const uint8_t *bytes = zmq_msg_data(&subscription);
+        new_listener = new_listener || (zmq_msg_size(&subscription) > 0 && bytes[0] == 1);
+    }
+    zmq_msg_close(&subscription);
+    if (new_listener)
+        s_publish(self);
+}
+
+static double s_seconds(const pr_writer_t *self) {
+    return (double)(pr_now_ms() - self->begun_ms) / 1000.0;
+}
+
+static void s_ended(pr_writer_t *self, pr_progress_state_t state) {
+    self->state = state;
+    self->ended_ms = pr_now_ms();
+    s_publish(self);
+}
+
+/*  The run cannot go on: note it in the target (if that still takes notes), tell everyone.
+ *  Errors that a restart may mend, and our own bugs, end this process instead. */
+static int s_fail(pr_writer_t *self, const pr_error_t *err) {
+    pr_error_class_t class = pr_error_class((int)err->code);
+    if (class == PR_CLASS_RETRY || class == PR_CLASS_BUG)
+        return -(int)err->code;
+    pr_log_error(err);
+    pr_target_batch_rollback(self->target);
+    if (self->run.number != 0)
+        pr_target_run_stopped(self->target, self->run.number, err->text, s_seconds(self), NULL);
+    self->failure = *err;
+    self->daemon->outcome = (int)err->code;
+    s_ended(self, PR_PROGRESS_FAILED);
+    return 0;
+}
+
+static void s_ask_to_go_back(pr_writer_t *self, int64_t now_ms) {
+    if (self->asked_ms != 0 && now_ms - self->asked_ms < self->daemon->config->resend_ms)
+        return;
+    self->asked_ms = now_ms;
+    self->resend++;
+    self->daemon->counters.resends++;
+    s_publish(self);
+}
+
+/* ---- verdicts ------------------------------------------------------------------------------------------------------
+ */
+
+static int s_record_verdict(pr_writer_t *self, pr_pending_verdict_t *verdict, pr_error_t *err) {
+    const pr_proof_list_t *list = verdict->list;
+    int result = pr_target_verdict(self->target, self->run.number, verdict->checkpoint, list->failures,
+                                   list->failures_count, err);
+    for (size_t i = 0; result == 0 && i < list->findings_count; i++) {
+        const pr_finding_t *finding = &list->findings[i];
+        result = pr_target_finding(self->target, self->run.number, finding->kind, finding->stream, finding->field,
+                                   finding->count, finding->source, finding->ordinal, finding->detail, err);
+    }
+    if (result == 0 && list->failures_total > 0)
+        self->run.failures += list->failures_total;
+    pr_proof_list_destroy(&verdict->list);
+    return result;
+}
+
+/* Record what the validator has said; inside an open batch it joins its transaction. */
+static int s_record_verdicts(pr_writer_t *self, pr_error_t *err) {
+    int result = 0;
+    for (size_t i = 0; i < self->verdicts_count; i++) {
+        if (result == 0)
+            result = s_record_verdict(self, &self->verdicts[i], err);
+        else
+            pr_proof_list_destroy(&self->verdicts[i].list);
+    }
+    self->verdicts_count = 0;
+    return result;
+}
+
+/* Forget what the validator has been sent: it gets everything without a verdict again. */
+static int s_send_commits_again(pr_writer_t *self, pr_error_t *err) {
+    int result = s_record_verdicts(self, err);
+    self->out_count = 0;
+    self->out_sent = 0;
+    self->out_last = 0;
+    self->finish_sent = false;
+    self->verdict_ms = pr_now_ms();
+    return result;
+}
+
+static int s_send_commits(pr_writer_t *self, int64_t now_ms, pr_error_t *err) {
+    if (self->plan == NULL || self->state == PR_PROGRESS_COMPLETE || self->state == PR_PROGRESS_FAILED)
+        return 0;
+    if (self->out_sent == self->out_count && self->out_count < s_commits_out && self->out_last < self->run.checkpoint) {
+        int got = pr_target_unvalidated(self->target, self->run.number, self->out_last, self->out + self->out_count,
+                                        s_commits_out - self->out_count, err);
+        if (got < 0)
+            return got;
+        self->out_count += (size_t)got;
+        self->out_last = got > 0 ? self->out[self->out_count - 1].checkpoint : self->run.checkpoint;
+    }
+    while (self->out_sent < self->out_count) {
+        const pr_target_commit_t *commit = &self->out[self->out_sent];
+        pr_message_t message = {.id = PR_MSG_COMMIT,
+                                .commit = {.checkpoint = commit->checkpoint,
+                                           .source = commit->range.source,
+                                           .first = commit->range.first,
+                                           .count = commit->range.count,
+                                           .begin = commit->range.begin,
+                                           .end = commit->range.end,
+                                           .digest = commit->digest,
+                                           .rejected = commit->rejected}};
+        if (pr_daemon_send(self->daemon, self->daemon->out, &message, NULL, 0) == 0) {
+            self->daemon->want_out = true;
+            break;
+        }
+        if (self->out_sent++ == 0)
+            self->verdict_ms = now_ms;
+    }
+    return 0;
+}
+
+static int s_send_finish(pr_writer_t *self, int64_t now_ms) {
+    pr_message_t message = {.id = PR_MSG_FINISH, .finish = {.checkpoint = self->run.checkpoint}};
+    self->finish_sent = pr_daemon_send(self->daemon, self->daemon->out, &message, NULL, 0) == 1;
+    self->daemon->want_out = !self->finish_sent;
+    self->verdict_ms = now_ms;
+    return 0;
+}
+
+static int s_complete(pr_writer_t *self, pr_error_t *err) {
+    int outcome = PR_E_OK;
+    if (self->run.failures > 0)
+        outcome = PR_E_VALIDATION;
+    else if (self->run.rejected > 0)
+        outcome = PR_E_REJECTED;
+    int result =
+        pr_target_run_complete(self->target, self->run.number, pr_error_exit_code(outcome), s_seconds(self), err);
+    if (result < 0)
+        return result;
+    self->run.outcome = outcome;
+    self->daemon->outcome = outcome;
+    pr_fault("writer.complete-before-progress");
+    s_ended(self, PR_PROGRESS_COMPLETE);
+    pr_fault("writer.complete-after-progress");
+    return 0;
+}
+
+static int s_on_verdict(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) {
+    const pr_msg_verdict_t *verdict = &inbound->message.verdict;
+    size_t at = 0;
+    while (at < self->out_sent && self->out[at].checkpoint != verdict->checkpoint)
+        at++;
+    bool of_whole = verdict->checkpoint == 0 && self->finish_sent && self->state == PR_PROGRESS_PROVING;
+    if (at == self->out_sent && !of_whole)
+        return 0; /* recorded already, or not asked for */
+    pr_error_t dropped = PR_ERROR_INIT;
+    pr_pending_verdict_t pending = {.checkpoint = verdict->checkpoint};
+    if (pr_proof_list_unpack(zmq_msg_data(&inbound->frames[0]), zmq_msg_size(&inbound->frames[0]), &pending.list,
+                             &dropped) < 0) {
+        pr_daemon_protocol_error(self->daemon, &dropped);
+        return 0;
+    }
+    self->verdict_ms = pr_now_ms();
+    if (of_whole) {
+        int result = s_record_verdict(self, &pending, err);
+        return result == 0 ? s_complete(self, err) : result;
+    }
+    self->validated += self->out[at].range.count;
+    self->daemon->counters.validated_checkpoint = (uint64_t)verdict->checkpoint;
+    self->out_count--;
+    self->out_sent--;
+    memmove(&self->out[at], &self->out[at + 1], (self->out_count - at) * sizeof self->out[0]);
+    if (self->verdicts_count == 0)
+        self->verdicts_ms = self->verdict_ms;
+    self->verdicts[self->verdicts_count++] = pending;
+    return self->verdicts_count == s_commits_out ? s_record_verdicts(self, err) : 0;
+}
+
+/* ---- batches -------------------------------------------------------------------------------------------------------
+ */
+
+/* The raw bytes of a record that the target rejects: the export is where they are. */
+static int s_read_raw(void *context, uint64_t offset, uint32_t length, pr_value_t *ret_raw, pr_error_t *err) {
+    pr_writer_t *self = context;
+    if (self->export_file >= 0 && self->export_source != self->position.source) {
+        close(self->export_file);
+        self->export_file = -1;
+    }
+    const char *path = self->plan->sources[self->position.source].path;
+    if (self->export_file < 0) {
+        self->export_file = open(path, O_RDONLY | O_CLOEXEC);
+        self->export_source = self->position.source;
+        if (self->export_file < 0)
+            return pr_error_set(err, PR_E_UNREADABLE, "%s: %s", path, strerror(errno));
+    }
+    self->raw = pr_xrealloc(self->raw, length);
+    for (size_t done = 0; done < length;) {
+        ssize_t got = pread(self->export_file, self->raw + done, length - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return pr_error_set(err, PR_E_SOURCE_CHANGED, "%s:%llu: the file has become shorter", path,
+                                (unsigned long long)offset);
+        done += (size_t)got;
+    }
+    *ret_raw = pr_value_text(self->raw, length);
+    return 0;
+}
+
+/* Apply the payload of a ROWS to the open batch. */
+static int s_apply(pr_writer_t *self, const pr_stream_t *stream, pr_rows_reader_t *rows, const pr_msg_rows_t *batch,
+                   pr_error_t *err) {
+    size_t notes_count = 0;
+    const pr_note_t *notes = pr_rows_reader_notes(rows, &notes_count);
+    pr_rows_record_t record;
+    uint32_t count = 0;
+    int result;
+    while ((result = pr_rows_reader_next(rows, &record, err)) > 0) {
+        if (count == batch->count || record.offset > batch->end - batch->begin ||
+            record.length > batch->end - batch->begin - record.offset)
+            return pr_error_set(err, PR_E_PROTOCOL, "ROWS whose records are not those of its batch");
+        result = pr_target_apply(self->target, stream, &record, batch->first + count++, s_read_raw, self, err);
+        if (result < 0)
+            return result;
+    }
+    if (result == 0 && count != batch->count)
+        return pr_error_set(err, PR_E_PROTOCOL, "ROWS whose records are not those of its batch");
+    for (size_t i = 0; result == 0 && i < notes_count; i++)
+        result = pr_target_note(self->target, stream, &notes[i], err);
+    return result;
+}
+
+static void s_count_commit(pr_writer_t *self, const pr_msg_rows_t *batch, const pr_target_counts_t *counts,
+                           int64_t begun_ms) {
+    pr_msg_counters_t *counters = &self->daemon->counters;
+    counters->batches++;
+    counters->commits++;
+    counters->commit_us += (uint64_t)(pr_now_ms() - begun_ms) * 1000;
+    counters->bytes += batch->end - batch->begin;
+    counters->records_read += batch->count;
+    counters->records_ok += counts->inserted + counts->updated;
+    counters->records_unchanged += counts->unchanged;
+    counters->records_rejected += counts->rejected;
+    counters->checkpoint = (uint64_t)self->run.checkpoint;
+    counters->last_progress_ms = (uint64_t)pr_calendar_ms();
+}
+
+/*  One batch that begins at the committed position: one transaction. Returns 0, also when the payload turned out to be
+ *  broken and the batch was dropped; <0 is a failure of the target. */
+static int s_commit_batch(pr_writer_t *self, pr_range_t range, pr_inbound_t *inbound, pr_error_t *err) {
+    const pr_msg_rows_t *batch = &inbound->message.rows;
+    const pr_stream_t *stream = &self->daemon->mapping->streams[batch->stream];
+    int64_t begun_ms = pr_now_ms();
+    pr_error_t problem = PR_ERROR_INIT;
+    pr_target_counts_t counts;
+    pr_rows_reader_t *rows =
+        pr_rows_reader_new(stream, zmq_msg_data(&inbound->frames[0]), zmq_msg_size(&inbound->frames[0]), &problem);
+    int result = rows != NULL ? 0 : -(int)problem.code;
+    if (result == 0)
+        result =
+            pr_target_batch_begin(self->target, self->run.number, &self->plan->sources[range.source], range, &problem);
+    if (result == 0)
+        result = s_apply(self, stream, rows, batch, &problem);
+    if (result == 0)
+        result = s_record_verdicts(self, &problem);
+    if (result == 0)
+        result = pr_target_batch_commit(self->target, batch->digest, &counts, &self->run.checkpoint, &problem);
+    pr_rows_reader_destroy(&rows);
+    if (result == -PR_E_PROTOCOL) {
+        pr_target_batch_rollback(self->target);
+        pr_daemon_protocol_error(self->daemon, &problem);
+        s_ask_to_go_back(self, begun_ms);
+        return 0;
+    }
+    if (result < 0) {
+        pr_target_batch_rollback(self->target);
+        return pr_error_set(err, problem.code, "%s", problem.text);
+    }
+    pr_fault("writer.after-commit-before-progress");
+    self->position = pr_position_normalise(pr_range_end(range), self->plan->records, self->plan->count);
+    self->committed += range.count;
+    self->run.rejected += counts.rejected;
+    self->gap_ms = 0;
+    self->asked_ms = 0;
+    s_count_commit(self, batch, &counts, begun_ms);
+    s_publish(self);
+    if (self->daemon->config->max_rejects >= 0 && self->run.rejected > (uint64_t)self->daemon->config->max_rejects)
+        return pr_error_set(
+            err, PR_E_REJECT_LIMIT,
+            "%llu records are rejected, %lld allowed; look at them with `pvrelay rejects`, then give the same "
+            "command with a higher --max-rejects to go on",
+            (unsigned long long)self->run.rejected, (long long)self->daemon->config->max_rejects);
+    return 0;
+}
+
+static pr_range_t s_range(const pr_msg_rows_t *rows) {
+    return (pr_range_t){
+        .source = rows->source, .first = rows->first, .count = rows->count, .begin = rows->begin, .end = rows->end};
+}
+
+/* Is this ROWS one of this run, by the plan? */
+static int s_check_rows(const pr_writer_t *self, const pr_msg_rows_t *rows, pr_error_t *err) {
+    if (rows->stream >= self->daemon->mapping->streams_count || rows->source >= self->plan->count ||
+        strcmp(self->plan->sources[rows->source].stream, self->daemon->mapping->streams[rows->stream].name) != 0)
+        return pr_error_set(err, PR_E_PROTOCOL, "ROWS of a source that the plan has not");
+    if (rows->mapping_digest != self->run.mapping_digest)
+        return pr_error_set(err, PR_E_PROTOCOL, "ROWS made by another mapping");
+    if (rows->count == 0 || rows->first > self->plan->records[rows->source] ||
+        rows->count > self->plan->records[rows->source] - rows->first)
+        return pr_error_set(err, PR_E_PROTOCOL, "ROWS beyond the end of its source");
+    return 0;
+}
+
+/* Commit the early batches whose turn has come. */
+static int s_commit_early(pr_writer_t *self, pr_error_t *err) {
+    pr_inbound_t inbound;
+    uint64_t dropped = 0;
+    int result = 0;
+    while (result == 0 && pr_reorder_take(self->reorder, self->position, &inbound, &dropped)) {
+        result = s_commit_batch(self, s_range(&inbound.message.rows), &inbound, err);
+        pr_inbound_release(&inbound);
+        self->daemon->counters.records_duplicate += dropped;
+    }
+    self->daemon->counters.records_duplicate += dropped;
+    return result;
+}
+
+static int s_on_rows(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) {
+    const pr_msg_rows_t *rows = &inbound->message.rows;
+    if (self->state != PR_PROGRESS_STREAMING) {
+        self->daemon->counters.records_duplicate += rows->count;
+        return 0;
+    }
+    pr_error_t dropped = PR_ERROR_INIT;
+    pr_range_t range = s_range(rows);
+    int64_t now_ms = pr_now_ms();
+    if (s_check_rows(self, rows, &dropped) < 0) {
+        pr_daemon_protocol_error(self->daemon, &dropped);
+        return 0;
+    }
+    int result;
+    switch (pr_range_relation(range, self->position)) {
+    case PR_RANGE_NEXT:
+        result = s_commit_batch(self, range, inbound, err);
+        return result == 0 ? s_commit_early(self, err) : result;
+    case PR_RANGE_DUPLICATE:
+        self->daemon->counters.records_duplicate += rows->count;
+        return 0;
+    case PR_RANGE_EARLY:
+        if (!pr_reorder_keep(self->reorder, range, inbound))
+            self->daemon->counters.records_duplicate += rows->count;
+        if (self->gap_ms == 0)
+            self->gap_ms = now_ms;
+        if (self->daemon->config->transformers == 1)
+            s_ask_to_go_back(self, now_ms);
+        return 0;
+    case PR_RANGE_OVERLAP:
+        pr_error_set(&dropped, PR_E_PROTOCOL, "ROWS that overlap the committed position");
+        pr_daemon_protocol_error(self->daemon, &dropped);
+        s_ask_to_go_back(self, now_ms);
+        return 0;
+    }
+    return 0;
+}
+
+/* ---- the run's life ------------------------------------------------------------------------------------------------
+ */
+
+static int s_adopt_plan(pr_writer_t *self, pr_error_t *err) {
+    int result = pr_target_run_plan(self->target, self->run.number, &self->plan, err);
+    if (result < 0)
+        return result;
+    self->position = pr_position_normalise(self->run.position, self->plan->records, self->plan->count);
+    self->committed = pr_position_records_before(self->position, self->plan->records, self->plan->count);
+    self->validated = self->committed;
+    pr_target_commit_t commits[s_commits_out];
+    int64_t after = 0;
+    int got;
+    while ((got = pr_target_unvalidated(self->target, self->run.number, after, commits, s_commits_out, err)) > 0) {
+        for (int i = 0; i < got; i++)
+            self->validated -= commits[i].range.count;
+        after = commits[got - 1].checkpoint;
+    }
+    for (uint32_t i = 0; i < self->plan->count; i++)
+        self->daemon->counters.records_total += self->plan->records[i];
+    return got;
+}
+
+static int s_begin_run(pr_writer_t *self, const pr_plan_t *plan, pr_error_t *err) {
+    char id[37];
+    pr_target_run_new_t run = {.id = pr_run_id_print(self->daemon->run, id),
+                               .null_text_keep = self->daemon->config->null_text_keep,
+                               .retries_through = self->daemon->config->retries_through,
+                               .plan = plan};
+    int result = pr_target_run_begin(self->target, &run, &self->run, err);
+    if (result == 0)
+        result = s_adopt_plan(self, err);
+    if (result < 0)
+        return result;
+    self->state = PR_PROGRESS_STREAMING;
+    pr_fault("writer.after-begin");
+    s_publish(self);
+    return 0;
+}
+
+static int s_on_plan(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) {
+    pr_error_t dropped = PR_ERROR_INIT;
+    pr_plan_t *plan = NULL;
+    int result = 0;
+    if (pr_plan_from_json(zmq_msg_data(&inbound->frames[0]), zmq_msg_size(&inbound->frames[0]), &plan, &dropped) < 0)
+        pr_daemon_protocol_error(self->daemon, &dropped);
+    else if (inbound->message.plan.mapping_digest != self->daemon->mapping->digest)
+        result = pr_error_set(err, PR_E_MAPPING,
+                              "%s: is not the mapping that the reader works with; start all stages with the same one",
+                              self->daemon->mapping->path);
+    else if (self->state == PR_PROGRESS_AWAITING_PLAN)
+        result = s_begin_run(self, plan, err);
+    else if (self->state == PR_PROGRESS_STREAMING || self->state == PR_PROGRESS_PROVING)
+        result = pr_plan_compare(self->plan, plan, err);
+    pr_plan_destroy(&plan);
+    return result;
+}
+
+static int s_on_end(pr_writer_t *self, const pr_msg_end_t *end, pr_error_t *err) {
+    if (self->state != PR_PROGRESS_STREAMING || end->plan_digest != self->run.plan_digest ||
+        self->position.source < self->plan->count)
+        return 0; /* already answered, or early: it will be said again */
+    pr_fault("writer.end-before-finish");
+    int result = s_record_verdicts(self, err);
+    if (result == 0)
+        result = pr_target_run_finish(self->target, self->run.number, &self->run.checkpoint, err);
+    if (result < 0)
+        return result;
+    pr_fault("writer.end-after-finish");
+    self->state = PR_PROGRESS_PROVING;
+    s_publish(self);
+    return 0;
+}
+
+static pr_peer_t *s_peer(pr_writer_t *self, pr_stage_t stage, uint32_t instance) {
+    for (size_t i = 0; i < self->peers_count; i++) {
+        if (self->peers[i].stage == stage && self->peers[i].instance == instance)
+            return &self->peers[i];
+    }
+    if (self->peers_count == s_peers_max)
+        return NULL;
+    self->peers[self->peers_count] = (pr_peer_t){.stage = stage, .instance = instance};
+    return &self->peers[self->peers_count++];
+}
+
+static int s_on_hello(pr_writer_t *self, const pr_message_t *message, pr_error_t *err) {
+    pr_peer_t *peer = s_peer(self, message->stage, message->instance);
+    if (peer == NULL || peer->incarnation == message->hello.incarnation)
+        return 0;
+    bool again = peer->incarnation != 0;
+    peer->incarnation = message->hello.incarnation;
+    peer->gone = false;
+    s_publish(self);
+    if (message->stage == PR_STAGE_VALIDATOR)
+        return s_send_commits_again(self, err);
+    if (again && message->stage == PR_STAGE_TRANSFORMER && self->state == PR_PROGRESS_STREAMING)
+        s_ask_to_go_back(self, pr_now_ms());
+    return 0;
+}
+
+static void s_on_bye(pr_writer_t *self, const pr_message_t *message) {
+    pr_peer_t *peer = s_peer(self, message->stage, message->instance);
+    if (peer != NULL)
+        peer->gone = true;
+}
+
+static int s_on_fail(pr_writer_t *self, const pr_message_t *message, pr_error_t *err) {
+    s_on_bye(self, message);
+    if (self->state == PR_PROGRESS_COMPLETE || self->state == PR_PROGRESS_FAILED)
+        return 0;
+    return pr_error_set(err, (pr_error_code_t)message->fail.code, "%s", message->fail.text.data);
+}
+
+/* Have all stages that take part gone? */
+static bool s_all_gone(const pr_writer_t *self) {
+    size_t gone = 0;
+    for (size_t i = 0; i < self->peers_count; i++)
+        gone += self->peers[i].gone ? 1 : 0;
+    return gone >= 2 + (size_t)self->daemon->config->transformers;
+}
+
+/* ---- the recipe's callbacks ----------------------------------------------------------------------------------------
+ */
+
+static int s_on_any_message(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) {
+    const pr_message_t *message = &inbound->message;
+    if (pr_run_id_known(message->run) && !pr_run_id_equal(message->run, self->daemon->run) &&
+        message->id != PR_MSG_HELLO && message->id != PR_MSG_FAIL) {
+        pr_error_t dropped = PR_ERROR_INIT;
+        pr_error_set(&dropped, PR_E_PROTOCOL, "%s of another run", pr_message_name(message->id));
+        pr_daemon_protocol_error(self->daemon, &dropped);
+        return 0;
+    }
+    switch (message->id) {
+    case PR_MSG_HELLO:
+        return s_on_hello(self, message, err);
+    case PR_MSG_PLAN:
+        return s_on_plan(self, inbound, err);
+    case PR_MSG_ROWS:
+        return s_on_rows(self, inbound, err);
+    case PR_MSG_END:
+        return s_on_end(self, &message->end, err);
+    case PR_MSG_VERDICT:
+        return s_on_verdict(self, inbound, err);
+    case PR_MSG_BYE:
+        s_on_bye(self, message);
+        return 0;
+    case PR_MSG_FAIL:
+        return s_on_fail(self, message, err);
+    case PR_MSG_BATCH:
+    case PR_MSG_COMMIT:
+    case PR_MSG_FINISH:
+    case PR_MSG_PROGRESS:
+    case PR_MSG_COUNTERS:
+        break; /* not for the writer */
+    }
+    return 0;
+}
+
+static int s_on_message(void *context, pr_inbound_t *inbound, pr_error_t *err) {
+    (void)err;
+    pr_writer_t *self = context;
+    pr_error_t failure = PR_ERROR_INIT;
+    if (s_on_any_message(self, inbound, &failure) == 0)
+        return 0;
+    int result = s_fail(self, &failure);
+    return result < 0 ? pr_error_set(err, failure.code, "%s", failure.text) : 0;
+}
+
+/* Once a turn: what is due by time or by state. */
+static int s_due(pr_writer_t *self, int64_t now_ms, pr_error_t *err) {
+    int result = 0;
+    if (self->gap_ms != 0 && pr_reorder_count(self->reorder) > 0 && now_ms - self->gap_ms >= s_gap_ms) {
+        self->gap_ms = now_ms;
+        s_ask_to_go_back(self, now_ms);
+    }
+    if (self->verdicts_count > 0 &&
+        (self->state == PR_PROGRESS_PROVING || now_ms - self->verdicts_ms >= s_verdict_wait_ms))
+        result = s_record_verdicts(self, err);
+    if (result == 0 && (self->out_sent > 0 || self->finish_sent) && now_ms - self->verdict_ms >= s_verdict_patience)
+        result = s_send_commits_again(self, err);
+    if (result == 0)
+        result = s_send_commits(self, now_ms, err);
+    if (result == 0 && self->state == PR_PROGRESS_PROVING && self->out_count == 0 && self->verdicts_count == 0 &&
+        !self->finish_sent && self->out_last >= self->run.checkpoint)
+        result = s_send_finish(self, now_ms);
+    return result;
+}
+
+static int s_on_turn(void *context, int64_t now_ms, pr_error_t *err) {
+    pr_writer_t *self = context;
+    s_greet_listeners(self);
+    if (now_ms - self->published_ms >= self->daemon->config->heartbeat_ms)
+        s_publish(self);
+    if (self->state == PR_PROGRESS_COMPLETE || self->state == PR_PROGRESS_FAILED) {
+        int64_t linger_ms = self->state == PR_PROGRESS_COMPLETE ? self->daemon->config->linger_ms : s_failed_linger_ms;
+        self->daemon->leave = s_all_gone(self) || now_ms - self->ended_ms >= linger_ms;
+        return 0;
+    }
+    pr_error_t failure = PR_ERROR_INIT;
+    if (s_due(self, now_ms, &failure) == 0)
+        return 0;
+    int result = s_fail(self, &failure);
+    return result < 0 ? pr_error_set(err, failure.code, "%s", failure.text) : 0;
+}
+
+/* Commit what has arrived in order, and leave the rest to the next writer. */
+static int s_on_drain(void *context, pr_error_t *err) {
+    enum { drain_ms = 2000 };
+    pr_writer_t *self = context;
+    int64_t until_ms = pr_now_ms() + drain_ms;
+    pr_inbound_t inbound;
+    pr_error_t dropped = PR_ERROR_INIT;
+    int result = 0;
+    int received;
+    while (result == 0 && pr_now_ms() < until_ms &&
+           (received = pr_socket_receive(self->daemon->in, &inbound, &dropped)) != 0) {
+        if (received > 0) {
+            result = s_on_message(self, &inbound, err);
+            pr_inbound_release(&inbound);
+        }
+    }
+    if (result == 0 && self->run.number != 0 && self->state != PR_PROGRESS_COMPLETE &&
+        self->state != PR_PROGRESS_FAILED) {
+        result = s_record_verdicts(self, err);
+        if (result == 0)
+            result = pr_target_run_stopped(self->target, self->run.number, "interrupted", s_seconds(self), err);
+    }
+    s_publish(self);
+    if (self->state == PR_PROGRESS_COMPLETE || self->state == PR_PROGRESS_FAILED)
+        self->daemon->leave = true; /* with its outcome, not as interrupted */
+    return result;
+}
+
+static void s_close(void **context) {
+    pr_writer_t *self = *context;
+    if (self == NULL)
+        return;
+    for (size_t i = 0; i < self->verdicts_count; i++)
+        pr_proof_list_destroy(&self->verdicts[i].list);
+    if (self->export_file >= 0)
+        close(self->export_file);
+    free(self->raw);
+    pr_reorder_destroy(&self->reorder);
+    pr_plan_destroy(&self->plan);
+    pr_target_destroy(&self->target);
+    free(self);
+    *context = NULL;
+}
+
+/* May the run that was found be continued with this configuration? */
+static int s_check_run(const pr_writer_t *self, pr_error_t *err) {
+    const pr_config_t *config = self->daemon->config;
+    if (self->run.mapping_digest != self->daemon->mapping->digest)
+        return pr_error_set(
+            err, PR_E_UNFINISHED,
+            "%s: run %lld was begun with another content of the mapping %s; put it back, or give --restart to "
+            "begin anew",
+            config->target, (long long)self->run.number, config->mapping);
+    if (self->run.null_text_keep != config->null_text_keep)
+        return pr_error_set(err, PR_E_UNFINISHED,
+                            "%s: run %lld was begun with --null-text %s; go on with that, or give --restart",
+                            config->target, (long long)self->run.number, self->run.null_text_keep ? "keep" : "null");
+    return 0;
+}
+
+/* Find the run to continue, or settle on a new one. */
+static int s_find_run(pr_writer_t *self, pr_error_t *err) {
+    const pr_config_t *config = self->daemon->config;
+    self->state = PR_PROGRESS_AWAITING_PLAN;
+    int found = pr_target_run_find(self->target, config->run, &self->run, err);
+    if (found < 0)
+        return found;
+    if (found == 0 && config->run != NULL) {
+        pr_target_run_t other;
+        int unfinished = pr_target_run_find(self->target, NULL, &other, err);
+        if (unfinished > 0 && !config->restart)
+            return pr_error_set(err, PR_E_UNFINISHED,
+                                "%s: run %lld is not finished; continue it, or give --restart to abandon it",
+                                config->target, (long long)other.number);
+        if (unfinished > 0)
+            unfinished = pr_target_run_abandon(self->target, other.number, err);
+        if (unfinished < 0)
+            return unfinished;
+        return pr_run_id_parse(config->run, &self->daemon->run);
+    }
+    if (found == 0) {
+        self->daemon->run = pr_run_id_new();
+        return 0;
+    }
+    if (pr_run_id_parse(self->run.id, &self->daemon->run) < 0)
+        return pr_error_set(err, PR_E_TARGET, "%s: pvrelay_run.id of run %lld is no UUID", config->target,
+                            (long long)self->run.number);
+    switch (self->run.state) {
+    case PR_RUN_ABANDONED:
+        return pr_error_set(err, PR_E_UNFINISHED, "%s: run %lld was abandoned; begin a new one", config->target,
+                            (long long)self->run.number);
+    case PR_RUN_STREAMING:
+    case PR_RUN_PROVING:
+        self->state = self->run.state == PR_RUN_STREAMING ? PR_PROGRESS_STREAMING : PR_PROGRESS_PROVING;
+        return s_check_run(self, err);
+    case PR_RUN_COMPLETE:
+        self->state = PR_PROGRESS_COMPLETE;
+        self->ended_ms = pr_now_ms();
+        return 0;
+    }
+    return 0;
+}
+
+/* The error code behind the exit code that a complete run was recorded with. */
+static int s_outcome_of_exit_code(int exit_code) {
+    switch (exit_code) {
+    case 3:
+        return PR_E_REJECTED;
+    case 4:
+        return PR_E_VALIDATION;
+    }
+    return PR_E_OK;
+}
+
+static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
+    pr_writer_t *self = pr_xcalloc(1, sizeof *self);
+    self->daemon = daemon;
+    self->export_file = -1;
+    self->begun_ms = pr_now_ms();
+    self->reorder = pr_reorder_new((size_t)daemon->config->window_bytes * 2);
+    int result = pr_target_open(daemon->config->target, daemon->config->migrations, daemon->mapping, s_lock_wait_ms,
+                                &self->target, err);
+    if (result == 0)
+        result = s_find_run(self, err);
+    if (result == 0 && self->run.number != 0)
+        result = s_adopt_plan(self, err);
+    if (result < 0) {
+        void *context = self;
+        s_close(&context);
+        return result;
+    }
+    if (self->state == PR_PROGRESS_COMPLETE) {
+        self->run.outcome = s_outcome_of_exit_code(self->run.outcome);
+        daemon->outcome = self->run.outcome;
+    }
+    daemon->counters.checkpoint = (uint64_t)self->run.checkpoint;
+    *ret_self = self;
+    return 0;
+}
+
+static int s_on_progress(void *context, const pr_msg_progress_t *progress, bool fresh, pr_error_t *err) {
+    (void)context;
+    (void)progress;
+    (void)fresh;
+    (void)err;
+    return 0; /* it is the writer who says it */
+}
+
+static void s_status(void *context, char *buffer, size_t size) {
+    const pr_writer_t *self = context;
+    snprintf(buffer, size, "%llu records committed, %llu proved, %llu rejected, checkpoint %lld",
+             (unsigned long long)self->committed, (unsigned long long)self->validated,
+             (unsigned long long)self->run.rejected, (long long)self->run.checkpoint);
+}
+
+const pr_stage_ops_t pr_writer_ops = {
+    .stage = PR_STAGE_WRITER,
+    .program = "pvrelay-writer",
+    .summary = "Writes rows, positions and rejects into the target, one batch a transaction.",
+    .open = s_open,
+    .close = s_close,
+    .on_message = s_on_message,
+    .on_progress = s_on_progress,
+    .on_turn = s_on_turn,
+    .on_drain = s_on_drain,
+    .status = s_status,
+};
