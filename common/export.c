@@ -320,7 +320,7 @@ static void s_streams_print(const pr_mapping_t *mapping, char *ret_text, size_t 
 
 /* The open set, if there is one, gets no more records: a stream must have been found for those it has. */
 static int s_set_close(s_scan_t *scan) {
-    if (!scan->open) {
+    if (!scan->open || scan->export->sets_count == 0) {
         return 0;
     }
     scan->open = false;
@@ -707,45 +707,50 @@ static int s_envelope_value(s_scan_t *scan, s_envelope_t *envelope, const char *
     return 0;
 }
 
-/* The key of an envelope and the colon behind it. ret_key: *returns new*. */
-static int s_envelope_key(s_scan_t *scan, char **ret_key) {
+/* What s_next returned is not what an envelope goes on with: its end, an error, another byte. */
+static int s_not_expected(s_scan_t *scan, int byte, const char *expected) {
+    if (byte < 0) {
+        return byte == S_END ? s_truncated(scan, "a result set's envelope") : byte;
+    }
+    return s_unexpected(scan, byte, expected);
+}
+
+/* The key of an envelope and the colon behind it. *Returns new*; NULL with ret_rc. */
+static char *s_envelope_key(s_scan_t *scan, int *ret_rc) {
     int byte = s_next(scan);
     if (byte != '"') {
-        if (byte < 0) {
-            return byte == S_END ? s_truncated(scan, "a result set's envelope") : byte;
-        }
-        return s_unexpected(scan, byte, "a key of a result set's envelope");
+        *ret_rc = s_not_expected(scan, byte, "a key of a result set's envelope");
+        return NULL;
     }
     size_t length = 0;
     int rc = s_string(scan, "a key of a result set's envelope", &length);
     if (rc < 0) {
-        return rc;
+        *ret_rc = rc;
+        return NULL;
     }
     size_t size = 0;
     char *key = s_decode(scan->input.data + scan->input.at, length, &size);
     if (key == NULL) {
-        return pr_input_fail(&scan->input, PR_E_MALFORMED, pr_input_offset(&scan->input), scan->err,
-                             "a key of a result set's envelope is not valid JSON; export it again");
+        *ret_rc = pr_input_fail(&scan->input, PR_E_MALFORMED, pr_input_offset(&scan->input), scan->err,
+                                "a key of a result set's envelope is not valid JSON; export it again");
+        return NULL;
     }
     scan->input.at += length;
     byte = s_next(scan);
     if (byte != ':') {
         free(key);
-        if (byte < 0) {
-            return byte == S_END ? s_truncated(scan, "a result set's envelope") : byte;
-        }
-        return s_unexpected(scan, byte, "':' after a key of a result set's envelope");
+        *ret_rc = s_not_expected(scan, byte, "':' after a key of a result set's envelope");
+        return NULL;
     }
     scan->input.at++;
-    *ret_key = key;
-    return 0;
+    return key;
 }
 
 static int s_envelope_members(s_scan_t *scan, s_envelope_t *envelope) {
     for (;;) {
-        char *key = NULL;
-        int rc = s_envelope_key(scan, &key);
-        if (rc < 0) {
+        int rc = 0;
+        char *key = s_envelope_key(scan, &rc);
+        if (key == NULL) {
             return rc;
         }
         rc = s_envelope_value(scan, envelope, key);
@@ -754,11 +759,8 @@ static int s_envelope_members(s_scan_t *scan, s_envelope_t *envelope) {
             return rc;
         }
         int byte = s_next(scan);
-        if (byte < 0) {
-            return byte == S_END ? s_truncated(scan, "a result set's envelope") : byte;
-        }
         if (byte != ',' && byte != '}') {
-            return s_unexpected(scan, byte, "',' or '}' in a result set's envelope");
+            return s_not_expected(scan, byte, "',' or '}' in a result set's envelope");
         }
         scan->input.at++;
         if (byte == '}') {
@@ -785,6 +787,11 @@ static int s_envelope(s_scan_t *scan) {
 
 /* ---- the file's own level ---- */
 
+/* Does a record of this stream (-1: of none) go on with an open set? */
+static bool s_set_takes(const pr_result_set_t *set, pr_shape_t shape, int stream) {
+    return set->shape == shape && (shape == PR_SHAPE_ARRAY || stream < 0 || set->stream < 0 || set->stream == stream);
+}
+
 /* A record that stands alone or in a bare array: length bytes, whole here, its keys collected. */
 static int s_bare_record(s_scan_t *scan, pr_shape_t shape, size_t length) {
     pr_export_t *export = scan->export;
@@ -795,19 +802,16 @@ static int s_bare_record(s_scan_t *scan, pr_shape_t shape, size_t length) {
             return rc;
         }
     }
-    pr_result_set_t *set = scan->open ? &export->sets[export->sets_count - 1] : NULL;
-    bool joins = set != NULL && set->shape == shape &&
-                 (shape == PR_SHAPE_ARRAY || stream < 0 || set->stream < 0 || set->stream == stream);
-    if (!joins) {
+    if (!scan->open || !s_set_takes(&export->sets[export->sets_count - 1], shape, stream)) {
         int rc = s_set_open(scan, shape, stream);
         if (rc < 0) {
             return rc;
         }
-        set = &export->sets[export->sets_count - 1];
         if (stream < 0) {
             s_keys_print(&scan->keys, scan->columns, sizeof scan->columns);
         }
     }
+    pr_result_set_t *set = &export->sets[export->sets_count - 1];
     if (set->stream < 0) {
         set->stream = stream;
     }

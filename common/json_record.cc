@@ -200,7 +200,8 @@ bool s_walk(ondemand::document &document, ondemand::value &value, char bracket, 
         }
         for (simdjson::simdjson_result<ondemand::value> result : array) {
             ondemand::value element;
-            if (std::move(result).get(element) != simdjson::SUCCESS || !s_value(document, element, depth + 1, leaf)) {
+            if (simdjson::simdjson_result<ondemand::value>(result).get(element) != simdjson::SUCCESS ||
+                !s_value(document, element, depth + 1, leaf)) {
                 return false;
             }
         }

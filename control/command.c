@@ -37,8 +37,9 @@ static void s_overview(void) {
     for (size_t i = 0; i < s_commands_count; i++)
         printf("  %-14s %s\n", s_commands[i].word, s_commands[i].summary);
     printf("  %-14s %s\n\n", "help", "this text, or what a command takes: pvrelay help COMMAND");
-    printf("Exit codes: 0 complete, 1 usage or configuration, 2 unreadable or malformed export, 3 complete with rejects,\n"
-           "4 validation failed, 5 target error, 6 interrupted (can be continued), 70 internal error.\n");
+    printf(
+        "Exit codes: 0 complete, 1 usage or configuration, 2 unreadable or malformed export, 3 complete with rejects,\n"
+        "4 validation failed, 5 target error, 6 interrupted (can be continued), 70 internal error.\n");
 }
 
 static void s_help(const pr_command_t *command) {

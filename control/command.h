@@ -6,21 +6,21 @@
 #include "common/error.h"
 
 /*  word, function, summary. The usage text of a command is pr_usage_FUNCTION, beside the function. */
-#define PR_COMMANDS(X)                                                                     \
-    X("run", run, "replay exports into a target database, and prove it")                   \
-    X("inspect", inspect, "what exports or databases hold")                                \
-    X("rejects", rejects, "the records that were rejected, and why")                       \
-    X("retry-rejects", retry, "try the rejected records again, after mending the mapping") \
-    X("status", status, "how the runs of a target stand, and what its daemons do")         \
-    X("migrate", migrate, "make or bring up to date a target's tables")                    \
+#define PR_COMMANDS(X)                                                                                                 \
+    X("run", run, "replay exports into a target database, and prove it")                                               \
+    X("inspect", inspect, "what exports or databases hold")                                                            \
+    X("rejects", rejects, "the records that were rejected, and why")                                                   \
+    X("retry-rejects", retry, "try the rejected records again, after mending the mapping")                             \
+    X("status", status, "how the runs of a target stand, and what its daemons do")                                     \
+    X("migrate", migrate, "make or bring up to date a target's tables")                                                \
     X("lint", lint, "check a mapping file")
 
 /*  A command: argv[0] is its own word. Prints its result to stdout.
  *  Returns the exit code, or a negative code and err, which main prints. --help is dealt with before. */
 typedef int pr_command_fn(int argc, char **argv, pr_error_t *err);
 
-#define X(word, function, summary)             \
-    pr_command_fn pr_command_##function;       \
+#define X(word, function, summary)                                                                                     \
+    pr_command_fn pr_command_##function;                                                                               \
     extern const char pr_usage_##function[];
 PR_COMMANDS(X)
 #undef X

@@ -26,7 +26,8 @@ pr_format_t pr_format_percent(uint64_t part, uint64_t whole);
 /* The same rounded down, so that 100.0 means that all is done. */
 pr_format_t pr_format_progress(uint64_t part, uint64_t whole);
 
-/* Seconds to go or gone: "0:03", "12:34", "1:02:03", "9d 03h"; negative or beyond a year: "-". Parts of a second count as one. */
+/* Seconds to go or gone: "0:03", "12:34", "1:02:03", "9d 03h"; negative or beyond a year: "-". Parts of a second count
+ * as one. */
 pr_format_t pr_format_clock(double seconds);
 
 /* Seconds with as many decimals as are of use: "0.213", "12.34", "1234.5"; negative: "-". */
@@ -35,12 +36,12 @@ pr_format_t pr_format_seconds(double seconds);
 /* How many columns a UTF-8 text takes on a terminal, taking every character for one column wide. */
 size_t pr_format_width(const char *text);
 
-/*  Make a text valid UTF-8 in place: every byte that is none becomes '?'. JSON and terminals take nothing else, and a path or
- *  a text that was cut may be anything. Returns text. */
+/*  Make a text valid UTF-8 in place: every byte that is none becomes '?'. JSON and terminals take nothing else, and a
+ * path or a text that was cut may be anything. Returns text. */
 char *pr_format_clean(char *text);
 
-/*  A record's bytes for a terminal, on one line: a run of white space becomes one blank, control bytes and what is no UTF-8 '?'.
- *  data: size bytes, any. *Returns new*. */
+/*  A record's bytes for a terminal, on one line: a run of white space becomes one blank, control bytes and what is no
+ * UTF-8 '?'. data: size bytes, any. *Returns new*. */
 char *pr_format_record(const char *data, size_t size);
 
 /*  A value's bytes, white space kept, control bytes and what is no UTF-8 '?'. data: size bytes, any. *Returns new*. */

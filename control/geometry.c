@@ -54,7 +54,8 @@ void pr_geometry_place(pr_geometry_t *geometry, const char *key, int64_t string)
     pr_tally_add(&geometry->strings, key, text, 1);
 }
 
-static void s_judge_strings(const pr_geometry_audit_t *audit, const pr_tally_group_t *there, pr_inventory_t *inventory) {
+static void s_judge_strings(const pr_geometry_audit_t *audit, const pr_tally_group_t *there,
+                            pr_inventory_t *inventory) {
     uint64_t least = UINT64_MAX;
     uint64_t most = 0;
     for (size_t i = 0; i < there->values_count; i++) {
@@ -71,8 +72,9 @@ static void s_judge_strings(const pr_geometry_audit_t *audit, const pr_tally_gro
     else
         snprintf(lengths, sizeof lengths, "%" PRIu64 " to %" PRIu64, least, most);
     if (strings_differ || lengths_differ)
-        pr_inventory_add_finding(inventory, "%s (%s) declares %" PRId64 " strings of %" PRId64 " modules, there are %zu of %s",
-                                 audit->label, audit->key, audit->strings, audit->per_string, there->values_count, lengths);
+        pr_inventory_add_finding(
+            inventory, "%s (%s) declares %" PRId64 " strings of %" PRId64 " modules, there are %zu of %s", audit->label,
+            audit->key, audit->strings, audit->per_string, there->values_count, lengths);
 }
 
 void pr_geometry_judge(const pr_geometry_t *geometry, pr_inventory_t *inventory) {
@@ -83,8 +85,8 @@ void pr_geometry_judge(const pr_geometry_t *geometry, pr_inventory_t *inventory)
         const pr_tally_group_t *there = pr_tally_find(&geometry->strings, audit->key);
         uint64_t count = there != NULL ? there->count : 0;
         if (audit->total >= 0 && (uint64_t)audit->total != count)
-            pr_inventory_add_finding(inventory, "%s (%s) declares %" PRId64 " modules, there are %" PRIu64, audit->label,
-                                     audit->key, audit->total, count);
+            pr_inventory_add_finding(inventory, "%s (%s) declares %" PRId64 " modules, there are %" PRIu64,
+                                     audit->label, audit->key, audit->total, count);
         if (there != NULL)
             s_judge_strings(audit, there, inventory);
     }

@@ -18,15 +18,18 @@ const char pr_usage_inspect[] =
     "mapped fields overall and per audit, findings. All exports given are counted together, each database for itself.\n"
     "Nothing is written.\n\n"
     "  --mapping FILE   the mapping that knows the streams (default: the one that comes with pvrelay)\n"
-    "  --json           as JSON: a list of {\"kind\", \"path\", \"size\", \"files\", \"parts\": [{\"name\", \"records\",\n"
-    "                   \"distributions\": [{\"field\", \"group_by\", \"values\", \"groups\"}]}], \"runs\", \"findings\"}\n";
+    "  --json           as JSON: a list of {\"kind\", \"path\", \"size\", \"files\", \"parts\": [{\"name\", "
+    "\"records\",\n"
+    "                   \"distributions\": [{\"field\", \"group_by\", \"values\", \"groups\"}]}], \"runs\", "
+    "\"findings\"}\n";
 
 /* Does the file begin as an SQLite database does (https://www.sqlite.org/fileformat.html, 1.3.1)? */
 static bool s_is_database(const char *path) {
     static const char magic[16] = "SQLite format 3";
     char head[sizeof magic];
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    bool is = file >= 0 && read(file, head, sizeof head) == (ssize_t)sizeof head && memcmp(head, magic, sizeof magic) == 0;
+    bool is =
+        file >= 0 && read(file, head, sizeof head) == (ssize_t)sizeof head && memcmp(head, magic, sizeof magic) == 0;
     if (file >= 0)
         close(file);
     return is;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The inventory of a database: a HUB (the tables that the mapping writes), a legacy one (tables named as its streams), or another. */
+/* The inventory of a database: a HUB (the tables that the mapping writes), a legacy one (tables named as its streams),
+ * or another. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,8 +38,9 @@ static char *s_value(sqlite3_stmt *row, int column) {
 static int s_distribution(sqlite3 *db, const char *table, const char *column, const char *group,
                           pr_inventory_part_t *part, pr_error_t *err) {
     sqlite3_stmt *statement = NULL;
-    char *sql = group != NULL ? sqlite3_mprintf("SELECT \"%w\", count(*), \"%w\" FROM \"%w\" GROUP BY 3, 1", column, group, table)
-                              : sqlite3_mprintf("SELECT \"%w\", count(*) FROM \"%w\" GROUP BY 1", column, table);
+    char *sql = group != NULL
+                    ? sqlite3_mprintf("SELECT \"%w\", count(*), \"%w\" FROM \"%w\" GROUP BY 3, 1", column, group, table)
+                    : sqlite3_mprintf("SELECT \"%w\", count(*) FROM \"%w\" GROUP BY 1", column, table);
     pr_inventory_field_t *field = pr_inventory_add_field(part, column, group);
     int result = pr_ledger_prepare(db, sql, &statement, err);
     while (result == 0 && (result = pr_ledger_step(db, statement, err)) > 0) {
@@ -92,8 +94,8 @@ static pr_inventory_part_t *s_find_part(pr_inventory_t *inventory, const char *n
     return NULL;
 }
 
-static int s_read_row_table(sqlite3 *db, const pr_mapping_t *mapping, const pr_stream_t *stream, const pr_row_spec_t *row,
-                            pr_inventory_t *inventory, pr_error_t *err) {
+static int s_read_row_table(sqlite3 *db, const pr_mapping_t *mapping, const pr_stream_t *stream,
+                            const pr_row_spec_t *row, pr_inventory_t *inventory, pr_error_t *err) {
     if (!pr_ledger_has(db, row->table) || s_find_part(inventory, row->table) != NULL)
         return 0;
     pr_inventory_part_t *part = pr_inventory_add_part(inventory, row->table);
@@ -141,7 +143,8 @@ static int s_read_legacy_table(sqlite3 *db, const pr_mapping_t *mapping, const p
     pr_inventory_parent_t parent = pr_inventory_parent(mapping, stream);
     if (result == 0 && parent.stream >= 0 && parent.label >= 0 && s_is_legacy(db, &mapping->streams[parent.stream])) {
         const pr_stream_t *parents = &mapping->streams[parent.stream];
-        result = s_label(db, parents->name, parents->fields[parent.key].name, parents->fields[parent.label].name, part, err);
+        result =
+            s_label(db, parents->name, parents->fields[parent.key].name, parents->fields[parent.label].name, part, err);
     }
     return result;
 }
@@ -161,7 +164,8 @@ static int s_read_tables(sqlite3 *db, pr_inventory_t *inventory, pr_error_t *err
     return result;
 }
 
-int pr_inventory_read_database(const char *path, const pr_mapping_t *mapping, pr_inventory_t *inventory, pr_error_t *err) {
+int pr_inventory_read_database(const char *path, const pr_mapping_t *mapping, pr_inventory_t *inventory,
+                               pr_error_t *err) {
     sqlite3 *db = NULL;
     struct stat status;
     inventory->kind = "database";
@@ -176,8 +180,8 @@ int pr_inventory_read_database(const char *path, const pr_mapping_t *mapping, pr
         result = s_read_legacy_table(db, mapping, &mapping->streams[s], inventory, err);
     if (result == 0 && inventory->parts_count == 0) {
         result = s_read_tables(db, inventory, err);
-        pr_inventory_add_finding(inventory, "%s holds neither the tables that the mapping writes nor those of its streams",
-                                 inventory->path);
+        pr_inventory_add_finding(
+            inventory, "%s holds neither the tables that the mapping writes nor those of its streams", inventory->path);
     }
     if (result == 0)
         result = pr_ledger_runs(db, NULL, &inventory->runs, &inventory->runs_count, err);

@@ -107,12 +107,14 @@ static void s_note_parent(pr_inspection_t *self, int index) {
     self->labels_count[index] += 2;
     if (pr_stream_field_index(stream, PR_GEOMETRY_TOTAL, strlen(PR_GEOMETRY_TOTAL)) >= 0)
         pr_geometry_declare(self->geometry, key, label, s_integer(self, stream, PR_GEOMETRY_TOTAL),
-                            s_integer(self, stream, PR_GEOMETRY_STRINGS), s_integer(self, stream, PR_GEOMETRY_PER_STRING));
+                            s_integer(self, stream, PR_GEOMETRY_STRINGS),
+                            s_integer(self, stream, PR_GEOMETRY_PER_STRING));
 }
 
 static void s_note_field(pr_reading_t *reading, int field, const pr_json_field_t *value, bool wrangler) {
     bool nullable = reading->stream->fields[field].nullable;
-    if (wrangler && nullable && value->kind == PR_JSON_TEXT && value->text_size == 4 && memcmp(value->text, "null", 4) == 0)
+    if (wrangler && nullable && value->kind == PR_JSON_TEXT && value->text_size == 4 &&
+        memcmp(value->text, "null", 4) == 0)
         reading->null_texts[field]++;
     if (value->kind == PR_JSON_BIG_INTEGER)
         reading->unfit[field]++;
@@ -182,7 +184,8 @@ static int s_read_set(pr_inspection_t *self, int file, const char *path, const p
                           set->shape == PR_SHAPE_WRANGLER);
         at += used;
         if (count == 0 && room >= 2 * (size_t)PR_RECORD_MAX_BYTES)
-            result = pr_error_set(err, PR_E_MALFORMED, "%s:%" PRIu64 ": no record begins here; did the file change?", path, at);
+            result = pr_error_set(err, PR_E_MALFORMED, "%s:%" PRIu64 ": no record begins here; did the file change?",
+                                  path, at);
         else if (count == 0 && (size_t)size < room)
             break; /* what follows the last record */
         if (count == 0 && result == 0) {
@@ -202,7 +205,8 @@ static void s_note_file(pr_inspection_t *self, const pr_export_t *export) {
         pr_inventory_add_finding(inventory, "%s has %" PRIu32 " line%s before the JSON; they are skipped", export->path,
                                  export->banner_lines, export->banner_lines == 1 ? "" : "s");
     for (char **key = export->unknown_meta; key != NULL && *key != NULL; key++)
-        pr_inventory_add_finding(inventory, "%s has an unknown key \"%s\" in its envelope; it is left out", export->path, *key);
+        pr_inventory_add_finding(inventory, "%s has an unknown key \"%s\" in its envelope; it is left out",
+                                 export->path, *key);
 }
 
 static int s_read_file(pr_inspection_t *self, const char *path, pr_error_t *err) {
@@ -288,7 +292,8 @@ static void s_judge_values(pr_inspection_t *self, size_t s, size_t f) {
     const pr_tally_group_t *all = &self->inventory->parts[s].fields[reading->distribution[f] - 1].tally.all;
     for (size_t i = 0; i < all->values_count; i++) {
         const char *value = all->values[i].value;
-        if (strcmp(value, S_NULL) != 0 && strcmp(value, S_MISSING) != 0 && pr_value_map_get(map, value, strlen(value)) == NULL)
+        if (strcmp(value, S_NULL) != 0 && strcmp(value, S_MISSING) != 0 &&
+            pr_value_map_get(map, value, strlen(value)) == NULL)
             pr_inventory_add_finding(self->inventory,
                                      "%s × %s.%s: the value map %s does not know \"%s\"; such records are rejected",
                                      pr_format_count(all->values[i].count).text, reading->stream->name,
@@ -313,7 +318,8 @@ static void s_judge(pr_inspection_t *self) {
                 pr_inventory_add_finding(inventory, "%s × %s.%s: an integer beyond 2^53 was rounded by the exporter",
                                          pr_format_count(reading->rounded[f]).text, name, field);
             if (reading->unfit[f] > 0)
-                pr_inventory_add_finding(inventory, "%s × %s.%s: the integer does not fit 64 bits; the record is rejected",
+                pr_inventory_add_finding(inventory,
+                                         "%s × %s.%s: the integer does not fit 64 bits; the record is rejected",
                                          pr_format_count(reading->unfit[f]).text, name, field);
             s_judge_values(self, s, f);
         }

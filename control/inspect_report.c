@@ -77,9 +77,9 @@ static void s_print_part(const pr_inventory_part_t *part, FILE *out) {
 }
 
 static void s_print_run(const pr_ledger_run_t *run, FILE *out) {
-    fprintf(out, "  run %" PRId64 ": %s %s, %s: %s of %s records in, %s written, %s unchanged, %s rejected", run->number,
-            run->kind, run->state, run->started_at, pr_format_count(run->records).text, pr_format_count(run->total).text,
-            pr_format_count(run->written).text, pr_format_count(run->unchanged).text,
+    fprintf(out, "  run %" PRId64 ": %s %s, %s: %s of %s records in, %s written, %s unchanged, %s rejected",
+            run->number, run->kind, run->state, run->started_at, pr_format_count(run->records).text,
+            pr_format_count(run->total).text, pr_format_count(run->written).text, pr_format_count(run->unchanged).text,
             pr_format_count(run->rejected).text);
     if (run->outcome >= 0)
         fprintf(out, ", exit code %d", run->outcome);
@@ -121,21 +121,20 @@ static json_t *s_export_to_json(const pr_export_t *export, const pr_mapping_t *m
         json_array_append_new(
             sets, json_pack("{s:o, s:s, s:I, s:I, s:I}", "stream",
                             set->stream >= 0 ? json_string(mapping->streams[set->stream].name) : json_null(), "shape",
-                            s_shape_word(set->shape), "records", (json_int_t)set->records, "begin", (json_int_t)set->begin,
-                            "end", (json_int_t)set->end));
+                            s_shape_word(set->shape), "records", (json_int_t)set->records, "begin",
+                            (json_int_t)set->begin, "end", (json_int_t)set->end));
     }
     return json_pack("{s:o, s:I, s:s, s:b, s:I, s:o}", "path", s_clean_string(export->path), "size",
-                     (json_int_t)export->size, "digest", digest, "bom", (int)export->bom, "banner_lines",
-                     (json_int_t)export->banner_lines, "result_sets", sets);
+                     (json_int_t) export->size, "digest", digest, "bom", (int)export->bom, "banner_lines",
+                     (json_int_t) export->banner_lines, "result_sets", sets);
 }
 
 static json_t *s_values_to_json(const pr_tally_group_t *group) {
     json_t *values = json_array();
     for (size_t i = 0; i < group->values_count; i++)
-        json_array_append_new(values,
-                              json_pack("{s:o, s:I, s:f}", "value", s_clean_string(group->values[i].value), "count",
-                                        (json_int_t)group->values[i].count, "percent",
-                                        100.0 * (double)group->values[i].count / (double)group->count));
+        json_array_append_new(values, json_pack("{s:o, s:I, s:f}", "value", s_clean_string(group->values[i].value),
+                                                "count", (json_int_t)group->values[i].count, "percent",
+                                                100.0 * (double)group->values[i].count / (double)group->count));
     return values;
 }
 
@@ -176,9 +175,9 @@ json_t *pr_inventory_to_json(const pr_inventory_t *inventory, const pr_mapping_t
     for (size_t i = 0; i < inventory->runs_count; i++) {
         const pr_ledger_run_t *run = &inventory->runs[i];
         json_array_append_new(
-            runs, json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "number", (json_int_t)run->number, "id",
-                            run->id, "kind", run->kind, "state", run->state, "total", (json_int_t)run->total, "records",
-                            (json_int_t)run->records, "written", (json_int_t)run->written, "unchanged",
+            runs, json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "number", (json_int_t)run->number,
+                            "id", run->id, "kind", run->kind, "state", run->state, "total", (json_int_t)run->total,
+                            "records", (json_int_t)run->records, "written", (json_int_t)run->written, "unchanged",
                             (json_int_t)run->unchanged, "rejected", (json_int_t)run->rejected, "outcome",
                             run->outcome >= 0 ? json_integer(run->outcome) : json_null()));
     }

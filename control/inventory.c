@@ -41,8 +41,8 @@ pr_inventory_part_t *pr_inventory_add_part(pr_inventory_t *inventory, const char
 pr_inventory_field_t *pr_inventory_add_field(pr_inventory_part_t *part, const char *name, const char *group_by) {
     part->fields = pr_xrealloc(part->fields, (part->fields_count + 1) * sizeof *part->fields);
     pr_inventory_field_t *field = &part->fields[part->fields_count++];
-    *field = (pr_inventory_field_t){.name = pr_xstrdup(name),
-                                    .group_by = group_by != NULL ? pr_xstrdup(group_by) : NULL};
+    *field =
+        (pr_inventory_field_t){.name = pr_xstrdup(name), .group_by = group_by != NULL ? pr_xstrdup(group_by) : NULL};
     return field;
 }
 
@@ -124,7 +124,8 @@ pr_inventory_parent_t pr_inventory_parent(const pr_mapping_t *mapping, const pr_
         for (size_t r = 0; r < other->rows_count; r++) {
             const pr_row_spec_t *row = &other->rows[r];
             const pr_column_t *key = s_copy_of(row, other->key[0]);
-            if (strcmp(row->table, lookup->lookup_table) != 0 || key == NULL || strcmp(key->name, lookup->lookup_key) != 0)
+            if (strcmp(row->table, lookup->lookup_table) != 0 || key == NULL ||
+                strcmp(key->name, lookup->lookup_key) != 0)
                 continue;
             parent.stream = (int)s;
             parent.key = other->key[0];

@@ -32,9 +32,9 @@ typedef struct {
 
 /* An inventory of exports taken together, or of one database. Begin with all zero. */
 typedef struct {
-    const char *kind; /* "exports", "database" */
-    char *path;       /* database: its path */
-    uint64_t size;    /* bytes */
+    const char *kind;      /* "exports", "database" */
+    char *path;            /* database: its path */
+    uint64_t size;         /* bytes */
     pr_export_t **exports; /* exports: the files */
     size_t exports_count;
     pr_inventory_part_t *parts;
@@ -57,9 +57,9 @@ void pr_inventory_label(pr_inventory_part_t *part, const char *name, const char 
 
 /* How the records of a stream hang together with those of another one. */
 typedef struct {
-    int stream;       /* index of the parents' stream; -1: none */
-    int key;          /* field of the parents' stream */
-    int label;        /* field of it that people know it by; -1: none */
+    int stream;               /* index of the parents' stream; -1: none */
+    int key;                  /* field of the parents' stream */
+    int label;                /* field of it that people know it by; -1: none */
     const char *table;        /* in the target: where the parents lie ... */
     const char *key_column;   /* ... their key ... */
     const char *label_column; /* ... and their label; NULL: none */
@@ -71,16 +71,18 @@ pr_inventory_parent_t pr_inventory_parent(const pr_mapping_t *mapping, const pr_
 /* Is the field an argument of a value map in some row of the stream? ret_map (may be NULL): the first such map. */
 bool pr_inventory_is_mapped(const pr_stream_t *stream, int field, const pr_value_map_t **ret_map);
 
-/* The name of the field that groups a stream's records: the first of several key fields; NULL: a record is its own group. */
+/* The name of the field that groups a stream's records: the first of several key fields; NULL: a record is its own
+ * group. */
 const char *pr_inventory_group(const pr_stream_t *stream);
 
-/*  Add the files at paths to an inventory of exports: reads all of each record. A file that cannot be taken is noted in err
- *  (the first one) and printed to stderr (the others), and left out. */
+/*  Add the files at paths to an inventory of exports: reads all of each record. A file that cannot be taken is noted in
+ * err (the first one) and printed to stderr (the others), and left out. */
 int pr_inventory_read_exports(const char *const *paths, size_t count, const pr_mapping_t *mapping,
                               pr_inventory_t *inventory, pr_error_t *err);
 
 /* Read a database: a HUB, a legacy one, both, or neither. */
-int pr_inventory_read_database(const char *path, const pr_mapping_t *mapping, pr_inventory_t *inventory, pr_error_t *err);
+int pr_inventory_read_database(const char *path, const pr_mapping_t *mapping, pr_inventory_t *inventory,
+                               pr_error_t *err);
 
 /* Print it; as JSON: *returns new*. The keys are stable, see pr_usage_inspect. */
 void pr_inventory_print(const pr_inventory_t *inventory, const pr_mapping_t *mapping, FILE *out);

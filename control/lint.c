@@ -11,9 +11,10 @@
 
 #include "common/alloc.h"
 
-const char pr_usage_lint[] = "Usage: pvrelay lint [MAPPING]\n"
-                             "Checks a mapping file (default: the one that comes with pvrelay). Every mistake is printed as\n"
-                             "\"file:line: what, expected what\". Exit code 0 if there is none, else 1.\n";
+const char pr_usage_lint[] =
+    "Usage: pvrelay lint [MAPPING]\n"
+    "Checks a mapping file (default: the one that comes with pvrelay). Every mistake is printed as\n"
+    "\"file:line: what, expected what\". Exit code 0 if there is none, else 1.\n";
 
 typedef struct {
     const char *path;

@@ -4,14 +4,13 @@
 /*  DESIGN
  *
  *  Two kinds of figures come in. PROGRESS tells committed and validated positions: they are the run's, and survive any
- *  restart. COUNTERS are of one life of one stage, and start at 0 when it is started again; and a reader that goes back counts
- *  records twice. So the positions of reader and transformer are estimates, kept between what is certain:
+ *  restart. COUNTERS are of one life of one stage, and start at 0 when it is started again; and a reader that goes back
+ * counts records twice. So the positions of reader and transformer are estimates, kept between what is certain:
  *
  *      committed <= transformer <= reader <= total
  *
- *  reader: committed + what its window holds, by the mean size of a record. transformer: where the run stood when the meter
- *  began + all it has dealt with over its lives.
- *  Rates are taken over the last few seconds of a ring of samples.
+ *  reader: committed + what its window holds, by the mean size of a record. transformer: where the run stood when the
+ * meter began + all it has dealt with over its lives. Rates are taken over the last few seconds of a ring of samples.
  */
 #include "control/meter.h"
 
@@ -163,8 +162,7 @@ static void s_positions(const pr_meter_t *meter, pr_meter_view_t *view) {
 }
 
 static void s_sample(pr_meter_t *meter, int64_t now_ms, const pr_meter_view_t *view) {
-    if (meter->samples_count > 0 &&
-        now_ms - meter->samples[(meter->samples_count - 1) % s_samples].at_ms < s_sample_ms)
+    if (meter->samples_count > 0 && now_ms - meter->samples[(meter->samples_count - 1) % s_samples].at_ms < s_sample_ms)
         return;
     pr_meter_sample_t *sample = &meter->samples[meter->samples_count++ % s_samples];
     sample->at_ms = now_ms;

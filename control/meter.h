@@ -22,10 +22,10 @@ typedef struct {
 } pr_meter_stage_t;
 
 typedef struct {
-    unsigned state;       /* pr_progress_state_t; 0: no PROGRESS heard yet */
-    bool scanning;        /* the reader looks the exports through */
+    unsigned state; /* pr_progress_state_t; 0: no PROGRESS heard yet */
+    bool scanning;  /* the reader looks the exports through */
     uint64_t scanned_bytes, scan_total_bytes;
-    uint64_t total;       /* records of the run; 0: not known yet */
+    uint64_t total; /* records of the run; 0: not known yet */
     unsigned transformers;
     uint64_t resends;
     pr_meter_stage_t stages[PR_STAGE_COUNT]; /* by pr_stage_t */

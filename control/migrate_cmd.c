@@ -17,7 +17,8 @@ enum { s_busy_ms = 5000 };
 
 const char pr_usage_migrate[] =
     "Usage: pvrelay migrate --target DB [--list] [--migrations FOLDER]\n"
-    "Applies the numbered SQL files that the target has not yet, and records them in d1_migrations as wrangler does. A\n"
+    "Applies the numbered SQL files that the target has not yet, and records them in d1_migrations as wrangler does. "
+    "A\n"
     "database that the HUB's own migrations made gets pvrelay's bookkeeping only; its tables are not altered.\n\n"
     "  --target DB           the SQLite database; made if there is none\n"
     "  --list                only tell what would be applied; change nothing\n"

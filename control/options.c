@@ -29,8 +29,8 @@ static int s_take_number(const char *command, const pr_option_t *option, const c
         if (option->most == INT64_MAX)
             return pr_options_wrong(command, err, "%s %s: a whole number from %lld is expected", option->name, value,
                                     (long long)option->least);
-        return pr_options_wrong(command, err, "%s %s: a whole number from %lld to %lld is expected", option->name, value,
-                                (long long)option->least, (long long)option->most);
+        return pr_options_wrong(command, err, "%s %s: a whole number from %lld to %lld is expected", option->name,
+                                value, (long long)option->least, (long long)option->most);
     }
     *(int64_t *)option->into = number;
     return 0;
@@ -45,7 +45,10 @@ static int s_take_word(const char *command, const pr_option_t *option, const cha
         }
         size_t used = strlen(expected);
         snprintf(expected + used, sizeof expected - used, "%s%s",
-                 i == 0 ? "" : option->words[i + 1] == NULL ? " or " : ", ", option->words[i]);
+                 i == 0                         ? ""
+                 : option->words[i + 1] == NULL ? " or "
+                                                : ", ",
+                 option->words[i]);
     }
     return pr_options_wrong(command, err, "%s %s: %s is expected", option->name, value, expected);
 }

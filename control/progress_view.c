@@ -41,7 +41,8 @@ static void s_put(pr_text_t *text, const char *format, ...) {
     text->used += added > 0 ? (size_t)added : 0;
 }
 
-/* The columns behind the stage's name, from left to right; the ones on the right go first when the terminal is narrow. */
+/* The columns behind the stage's name, from left to right; the ones on the right go first when the terminal is narrow.
+ */
 enum { s_name_width = 16, s_cells = 6, s_rejects = 5 };
 static const struct {
     const char *title;
@@ -86,8 +87,8 @@ static void s_put_stage(pr_text_t *text, const pr_meter_view_t *view, unsigned s
     s_put(text, "%-*s", s_name_width, name);
     for (int i = 0; i < cells; i++) {
         bool alarm = colour && i == s_rejects && stage != PR_STAGE_READER && view->stages[stage].rejects > 0;
-        s_put(text, "%s%*s%s", alarm ? (stage == PR_STAGE_VALIDATOR ? "\033[31m" : "\033[33m") : "",
-              S_COLUMNS[i].width, s_cell(view, stage, i).text, alarm ? "\033[0m" : "");
+        s_put(text, "%s%*s%s", alarm ? (stage == PR_STAGE_VALIDATOR ? "\033[31m" : "\033[33m") : "", S_COLUMNS[i].width,
+              s_cell(view, stage, i).text, alarm ? "\033[0m" : "");
     }
     s_put(text, "\n");
 }
@@ -116,6 +117,8 @@ static void s_put_bar(pr_text_t *text, const pr_meter_view_t *view, unsigned col
         done = view->scanned_bytes;
         whole = view->scan_total_bytes;
         snprintf(head, sizeof head, "scanning %s of %s", pr_format_bytes(done).text, pr_format_bytes(whole).text);
+    } else if (whole == 0) {
+        snprintf(head, sizeof head, "%s", s_phase(view));
     } else {
         snprintf(head, sizeof head, "%s %s %%", s_phase(view), pr_format_progress(done, whole).text);
     }
@@ -157,13 +160,16 @@ size_t pr_view_print_line(const pr_meter_view_t *view, char *buffer, size_t size
               pr_format_bytes(view->scan_total_bytes).text);
         return text.used;
     }
+    if (view->total == 0) {
+        s_put(&text, "%s", s_phase(view));
+        return text.used;
+    }
     s_put(&text, "%s %s %%: read %s, transformed %s, written %s, validated %s of %s records", s_phase(view),
           pr_format_progress(stages[PR_STAGE_VALIDATOR].records, view->total).text,
           pr_format_count(stages[PR_STAGE_READER].records).text,
           pr_format_count(stages[PR_STAGE_TRANSFORMER].records).text,
           pr_format_count(stages[PR_STAGE_WRITER].records).text,
-          pr_format_count(stages[PR_STAGE_VALIDATOR].records).text,
-          view->total > 0 ? pr_format_count(view->total).text : "?");
+          pr_format_count(stages[PR_STAGE_VALIDATOR].records).text, pr_format_count(view->total).text);
     if (stages[PR_STAGE_VALIDATOR].per_second >= 0)
         s_put(&text, ", %s/s", pr_format_count((uint64_t)(stages[PR_STAGE_VALIDATOR].per_second + 0.5)).text);
     if (stages[PR_STAGE_VALIDATOR].eta_s >= 0)

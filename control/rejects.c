@@ -18,22 +18,38 @@ const char pr_usage_rejects[] =
     "  --target DB   the target database\n"
     "  --run N       only those of run number N (see pvrelay status)\n"
     "  --all         also those that were tried again since, and those of runs that were given up\n"
-    "  --json        as JSON: {\"rejects\": [{\"reject\", \"run\", \"reason\", \"stream\", \"path\", \"offset\", \"length\",\n"
-    "                \"ordinal\", \"field\", \"detail\", \"raw\", \"retried_by\"}]}; a raw record that is not UTF-8 stands as\n"
+    "  --json        as JSON: {\"rejects\": [{\"reject\", \"run\", \"reason\", \"stream\", \"path\", \"offset\", "
+    "\"length\",\n"
+    "                \"ordinal\", \"field\", \"detail\", \"raw\", \"retried_by\"}]}; a raw record that is not UTF-8 "
+    "stands as\n"
     "                hexadecimal digits in \"raw_hex\", with \"raw\" null\n";
 
 /* ?1: run number, NULL for all; ?2: 1 to leave out what is settled. */
-static const char S_SQL_REJECTS[] =
-    "SELECT j.reject, j.run, j.reason, j.stream, coalesce(s.path, ''), j.\"offset\", j.length, j.ordinal, j.field, j.detail,"
-    " j.raw, t.run"
-    " FROM pvrelay_reject j JOIN pvrelay_run r ON r.run = j.run"
-    " LEFT JOIN pvrelay_source s ON s.run = j.run AND s.source = j.source"
-    " LEFT JOIN pvrelay_run t ON t.run = j.retried_by"
-    " WHERE (?1 IS NULL OR j.run = ?1) AND (?2 = 0 OR (j.retried_by IS NULL AND (?1 IS NOT NULL OR r.state <> 'abandoned')))"
-    " ORDER BY j.reject";
+static const char S_SQL_REJECTS[] = "SELECT j.reject, j.run, j.reason, j.stream, coalesce(s.path, ''), j.\"offset\", "
+                                    "j.length, j.ordinal, j.field, j.detail,"
+                                    " j.raw, t.run"
+                                    " FROM pvrelay_reject j JOIN pvrelay_run r ON r.run = j.run"
+                                    " LEFT JOIN pvrelay_source s ON s.run = j.run AND s.source = j.source"
+                                    " LEFT JOIN pvrelay_run t ON t.run = j.retried_by"
+                                    " WHERE (?1 IS NULL OR j.run = ?1) AND (?2 = 0 OR (j.retried_by IS NULL AND (?1 IS "
+                                    "NOT NULL OR r.state <> 'abandoned')))"
+                                    " ORDER BY j.reject";
 static const char S_SQL_SETTLED[] = "SELECT count(*) FROM pvrelay_reject WHERE (?1 IS NULL OR run = ?1)";
 
-enum { C_REJECT, C_RUN, C_REASON, C_STREAM, C_PATH, C_OFFSET, C_LENGTH, C_ORDINAL, C_FIELD, C_DETAIL, C_RAW, C_RETRIED };
+enum {
+    C_REJECT,
+    C_RUN,
+    C_REASON,
+    C_STREAM,
+    C_PATH,
+    C_OFFSET,
+    C_LENGTH,
+    C_ORDINAL,
+    C_FIELD,
+    C_DETAIL,
+    C_RAW,
+    C_RETRIED
+};
 
 /* A text that may be NULL in the database. *Returns new*. */
 static json_t *s_text(sqlite3_stmt *row, int column) {
@@ -69,7 +85,8 @@ static json_t *s_reject_to_json(sqlite3_stmt *row) {
     if (text == NULL)
         json_object_set_new(reject, "raw_hex", s_hex(raw, size));
     bool retried = sqlite3_column_type(row, C_RETRIED) != SQLITE_NULL;
-    json_object_set_new(reject, "retried_by", retried ? json_integer(sqlite3_column_int64(row, C_RETRIED)) : json_null());
+    json_object_set_new(reject, "retried_by",
+                        retried ? json_integer(sqlite3_column_int64(row, C_RETRIED)) : json_null());
     return reject;
 }
 
@@ -168,7 +185,8 @@ int pr_command_rejects(int argc, char **argv, pr_error_t *err) {
     if (result == 0)
         result = pr_error_set(err, PR_E_TARGET, "%s: there is no such file", target);
     else if (result > 0 && !pr_ledger_has(db, "pvrelay_reject"))
-        result = pr_error_set(err, PR_E_TARGET_SCHEMA, "%s: no run of pvrelay has been here; `pvrelay run` makes one", target);
+        result = pr_error_set(err, PR_E_TARGET_SCHEMA, "%s: no run of pvrelay has been here; `pvrelay run` makes one",
+                              target);
     else if (result > 0)
         result = s_list(db, run, all, json, err);
     sqlite3_close(db);

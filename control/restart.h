@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum {
-    PR_RESTART_LIMIT = 20,   /* deaths in a row without any progress of the run: no use to go on */
+    PR_RESTART_LIMIT = 20, /* deaths in a row without any progress of the run: no use to go on */
     PR_RESTART_NEVER = -1
 };
 
@@ -21,7 +21,8 @@ typedef struct {
  *  PR_RESTART_NEVER from the PR_RESTART_LIMIT-th on. */
 int pr_restart_delay_ms(unsigned deaths);
 
-/*  Note a death. mark: a number that changes whenever the run moves. Returns pr_restart_delay_ms of the deaths so far. */
+/*  Note a death. mark: a number that changes whenever the run moves. Returns pr_restart_delay_ms of the deaths so far.
+ */
 int pr_restart_died(pr_restart_t *restart, uint64_t mark);
 
 #endif

@@ -3,12 +3,13 @@
 
 /*  DESIGN
  *
- *  The records stand in pvrelay_reject as they stood in their export. They are written to files in the run folder, one for each
- *  stream and kind of envelope, and these files are replayed by a run of kind `retry`; at its end the writer marks the rejects
- *  up to retries_through as tried again. A record that is rejected once more is a reject of the new run.
+ *  The records stand in pvrelay_reject as they stood in their export. They are written to files in the run folder, one
+ * for each stream and kind of envelope, and these files are replayed by a run of kind `retry`; at its end the writer
+ * marks the rejects up to retries_through as tried again. A record that is rejected once more is a reject of the new
+ * run.
  *
- *  An interrupted retry is continued: the same rejects up to the same number make the same files, byte for byte, so the writer
- *  finds the sources as they were.
+ *  An interrupted retry is continued: the same rejects up to the same number make the same files, byte for byte, so the
+ * writer finds the sources as they were.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -28,8 +29,10 @@
 
 const char pr_usage_retry[] =
     "Usage: pvrelay retry-rejects --target DB [OPTION…]\n"
-    "Takes the rejected records of all complete runs that were not tried again yet, and replays them; after the mapping was\n"
-    "mended they may fit. What does not is rejected anew. Exit codes as of `pvrelay run`; 0 too if there is nothing to try.\n\n"
+    "Takes the rejected records of all complete runs that were not tried again yet, and replays them; after the "
+    "mapping was\n"
+    "mended they may fit. What does not is rejected anew. Exit codes as of `pvrelay run`; 0 too if there is nothing to "
+    "try.\n\n"
     "  --target DB          the target database\n"
     "  --mapping FILE, --config FILE, --run-dir FOLDER, --report FOLDER, --transformers N, --null-text WORD,\n"
     "  --max-rejects N, --restart, --progress WORD, --verbose: as `pvrelay run`\n";
@@ -83,7 +86,8 @@ static int s_close_file(pr_retry_file_t *file, pr_error_t *err) {
 }
 
 /* The file for a record: the last one, or a new one when stream or envelope differ. */
-static int s_file_for(pr_retry_t *retry, const char *stream, bool wrangler, pr_retry_file_t **ret_file, pr_error_t *err) {
+static int s_file_for(pr_retry_t *retry, const char *stream, bool wrangler, pr_retry_file_t **ret_file,
+                      pr_error_t *err) {
     pr_retry_file_t *last = retry->count > 0 ? &retry->files[retry->count - 1] : NULL;
     if (last == NULL || last->wrangler != wrangler || strcmp(last->stream, stream) != 0) {
         int result = last != NULL ? s_close_file(last, err) : 0;
@@ -91,7 +95,8 @@ static int s_file_for(pr_retry_t *retry, const char *stream, bool wrangler, pr_r
             return result;
         retry->files = pr_xrealloc(retry->files, (retry->count + 1) * sizeof *retry->files);
         last = &retry->files[retry->count];
-        char *path = pr_xasprintf("%s/rejects-%zu%s.json", retry->folder, retry->count + 1, wrangler ? "-wrangler" : "");
+        char *path =
+            pr_xasprintf("%s/rejects-%zu%s.json", retry->folder, retry->count + 1, wrangler ? "-wrangler" : "");
         *last = (pr_retry_file_t){.path = path, .stream = pr_xstrdup(stream), .wrangler = wrangler};
         retry->count++;
         last->out = fopen(path, "we");
@@ -136,8 +141,8 @@ static int s_write_files(sqlite3 *db, int64_t through, pr_retry_t *retry, pr_err
     return result;
 }
 
-/*  Which files the reader will take: one none of whose records shows its stream any more, or whose records are no JSON structure, would
- *  stop the whole run. ret_paths: *returns new* array, paths borrowed. */
+/*  Which files the reader will take: one none of whose records shows its stream any more, or whose records are no JSON
+ * structure, would stop the whole run. ret_paths: *returns new* array, paths borrowed. */
 static int s_choose_files(const pr_retry_t *retry, const char *mapping_path, const char ***ret_paths, size_t *ret_count,
                           pr_error_t *err) {
     pr_mapping_t *mapping = NULL;
@@ -172,8 +177,10 @@ static int s_unfinished(sqlite3 *db, const pr_config_t *config, int64_t *ret_thr
         return result < 0 ? result : 0;
     if (strcmp(run.kind, "retry") != 0)
         return pr_error_set(err, PR_E_UNFINISHED,
-                            "%s: run %" PRId64 " (a replay) is not finished; finish it with `pvrelay run`, or give it up with "
-                            "--restart", config->target, run.number);
+                            "%s: run %" PRId64
+                            " (a replay) is not finished; finish it with `pvrelay run`, or give it up with "
+                            "--restart",
+                            config->target, run.number);
     *ret_through = run.retries_through;
     return 0;
 }
@@ -182,7 +189,8 @@ static void s_tell_result(const pr_config_t *config, uint64_t tried) {
     sqlite3 *db = NULL;
     pr_ledger_run_t *runs = NULL;
     size_t count = 0;
-    if (pr_ledger_open(config->target, &db, NULL) > 0 && pr_ledger_runs(db, config->run, &runs, &count, NULL) == 0 && count == 1)
+    if (pr_ledger_open(config->target, &db, NULL) > 0 && pr_ledger_runs(db, config->run, &runs, &count, NULL) == 0 &&
+        count == 1)
         printf("Rejects tried again: %s; now in: %s; rejected again: %s\n", pr_format_count(tried).text,
                pr_format_count(runs[0].written + runs[0].unchanged).text, pr_format_count(runs[0].rejected).text);
     free(runs);

@@ -25,7 +25,8 @@ enum { s_lock_wait_ms = 10000 };
 
 const char pr_usage_run[] =
     "Usage: pvrelay run EXPORT… --target DB [OPTION…]\n"
-    "Replays export files into a target database by four daemons, proves every row, and prints what became of each record.\n"
+    "Replays export files into a target database by four daemons, proves every row, and prints what became of each "
+    "record.\n"
     "Interrupted or killed, the same command continues. Options and exports may stand in any order.\n\n"
     "  --target DB          the SQLite database; made if there is none\n"
     "  --mapping FILE       what becomes what (default: the one that comes with pvrelay)\n"
@@ -33,7 +34,8 @@ const char pr_usage_run[] =
     "  --run-dir FOLDER     where sockets, locks and the configuration of this run lie\n"
     "  --report FOLDER      write the result as FOLDER/report.json\n"
     "  --transformers N     how many of them, 1 to 64 (default 1)\n"
-    "  --null-text WORD     what the text \"null\" of a wrangler export is in a nullable field: null (default) or keep\n"
+    "  --null-text WORD     what the text \"null\" of a wrangler export is in a nullable field: null (default) or "
+    "keep\n"
     "  --max-rejects N      stop when more records than these are rejected (default: no limit)\n"
     "  --restart            give up an unfinished run of this target, and begin anew\n"
     "  --progress WORD      bar (default on a terminal), plain or none\n"
@@ -51,7 +53,11 @@ void pr_run_options_init(pr_run_options_t *options, pr_option_t *ret_table) {
         {.name = "--run-dir", .kind = PR_OPTION_TEXT, .into = &options->run_dir},
         {.name = "--report", .kind = PR_OPTION_TEXT, .into = &options->report},
         {.name = "--transformers", .kind = PR_OPTION_NUMBER, .into = &options->transformers, .least = 1, .most = 64},
-        {.name = "--max-rejects", .kind = PR_OPTION_NUMBER, .into = &options->max_rejects, .least = 0, .most = INT64_MAX},
+        {.name = "--max-rejects",
+         .kind = PR_OPTION_NUMBER,
+         .into = &options->max_rejects,
+         .least = 0,
+         .most = INT64_MAX},
         {.name = "--null-text", .kind = PR_OPTION_WORD, .into = &options->null_text, .words = s_null_words},
         {.name = "--progress", .kind = PR_OPTION_WORD, .into = &options->progress, .words = s_progress_words},
         {.name = "--restart", .kind = PR_OPTION_FLAG, .into = &options->restart},
@@ -108,8 +114,8 @@ static int s_check_source(const char *path, pr_error_t *err) {
         return pr_error_set(err, PR_E_UNREADABLE, "%s: cannot be read: %s", path, strerror(errno));
     int result = 0;
     if (fstat(file, &status) < 0 || !S_ISREG(status.st_mode))
-        result = pr_error_set(err, PR_E_UNREADABLE, "%s: is not a regular file; exports must be files that can be read again",
-                              path);
+        result = pr_error_set(err, PR_E_UNREADABLE,
+                              "%s: is not a regular file; exports must be files that can be read again", path);
     close(file);
     return result;
 }
@@ -202,10 +208,10 @@ static int s_check_kind(const pr_config_t *config, const pr_ledger_run_t *run, p
     bool ours = config->retries_through > 0;
     if (theirs == ours)
         return 0;
-    return pr_error_set(err, PR_E_UNFINISHED,
-                        "%s: run %" PRId64 " (%s) is not finished; finish it with `pvrelay %s`, or give it up with --restart",
-                        config->target, run->number, theirs ? "a retry of rejects" : "a replay",
-                        theirs ? "retry-rejects" : "run");
+    return pr_error_set(
+        err, PR_E_UNFINISHED,
+        "%s: run %" PRId64 " (%s) is not finished; finish it with `pvrelay %s`, or give it up with --restart",
+        config->target, run->number, theirs ? "a retry of rejects" : "a replay", theirs ? "retry-rejects" : "run");
 }
 
 /* The unfinished run goes on under its id, unless it is to be given up; else a new one begins. */
@@ -251,11 +257,13 @@ static int s_finish(const pr_summary_t *summary, int outcome, pr_error_t *err) {
     const pr_ledger_run_t *run = pr_summary_run(summary);
     pr_summary_print(summary, stdout);
     if (!pr_summary_balances(summary))
-        return pr_error_set(err, PR_E_VALIDATION, "the accounts of run %" PRId64 " do not balance; keep the exports and this "
-                            "target, and report it", run->number);
+        return pr_error_set(err, PR_E_VALIDATION,
+                            "the accounts of run %" PRId64 " do not balance; keep the exports and this "
+                            "target, and report it",
+                            run->number);
     if (run->outcome != outcome)
-        return pr_error_set(err, PR_E_INTERNAL, "the writer ended with exit code %d, but the target says %d (%s)", outcome,
-                            run->outcome, run->state);
+        return pr_error_set(err, PR_E_INTERNAL, "the writer ended with exit code %d, but the target says %d (%s)",
+                            outcome, run->outcome, run->state);
     return outcome;
 }
 

@@ -33,12 +33,13 @@ enum { PR_RUN_OPTIONS = 11 };
 /* The options with nothing given, and the table for pr_options_parse (PR_RUN_OPTIONS entries) that fills them. */
 void pr_run_options_init(pr_run_options_t *options, pr_option_t *ret_table);
 
-/*  The configuration that these options make, all paths absolute, checked as far as files go. sources: count paths; with none, those
- *  of --config stay. ret_config: *returns new*. */
+/*  The configuration that these options make, all paths absolute, checked as far as files go. sources: count paths;
+ * with none, those of --config stay. ret_config: *returns new*. */
 int pr_run_configure(const char *command, const pr_run_options_t *options, const char *const *sources, size_t count,
                      pr_config_t **ret_config, pr_error_t *err);
 
-/* Make the run folder and take the lock in it that a supervisor holds. Waits for one that is just ending. *Returns new*. */
+/* Make the run folder and take the lock in it that a supervisor holds. Waits for one that is just ending. *Returns
+ * new*. */
 int pr_run_lock(const pr_config_t *config, pr_lock_t **ret_lock, pr_error_t *err);
 
 /*  Do it: run id, daemons, final table, report. The caller holds the lock; config->run is set here.

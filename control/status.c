@@ -21,7 +21,7 @@
 #include "control/options.h"
 
 enum {
-    s_answer_ms = 1000,   /* a stage publishes four times a second */
+    s_answer_ms = 1000, /* a stage publishes four times a second */
     s_transformers_max = 64
 };
 
@@ -30,7 +30,8 @@ const char pr_usage_status[] =
     "Lists the runs of a target, and what the daemons of its run folder are doing just now.\n\n"
     "  --target DB        the target database; its daemons are looked for in its default run folder\n"
     "  --run-dir FOLDER   the run folder, if another one was given to run; its configuration names the target\n"
-    "  --json             as JSON: {\"target\", \"run_dir\", \"runs\": [...], \"progress\": {...}, \"stages\": [...]}\n";
+    "  --json             as JSON: {\"target\", \"run_dir\", \"runs\": [...], \"progress\": {...}, \"stages\": "
+    "[...]}\n";
 
 /* A stage that may be alive. */
 typedef struct {
@@ -127,8 +128,7 @@ static void s_listen(pr_status_t *status, uint32_t transformers) {
         items[count++] = (zmq_pollitem_t){.socket = zsock_resolve(progress), .events = ZMQ_POLLIN};
     for (size_t i = 0; i < status->live_count; i++) {
         if (status->live[i].socket != NULL)
-            items[count++] =
-                (zmq_pollitem_t){.socket = zsock_resolve(status->live[i].socket), .events = ZMQ_POLLIN};
+            items[count++] = (zmq_pollitem_t){.socket = zsock_resolve(status->live[i].socket), .events = ZMQ_POLLIN};
     }
     int64_t until_ms = pr_now_ms() + s_answer_ms;
     while (!s_all_heard(status, progress) && pr_now_ms() < until_ms) {
@@ -202,12 +202,11 @@ static void s_print(const pr_status_t *status) {
 }
 
 static json_t *s_run_to_json(const pr_ledger_run_t *run) {
-    json_t *json = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s?, s:f, s:o, s:s?}", "number", (json_int_t)run->number,
-                             "id", run->id, "kind", run->kind, "state", run->state, "mapping", run->mapping,
-                             "started_at", run->started_at, "ended_at", *run->ended_at != '\0' ? run->ended_at : NULL,
-                             "seconds", run->seconds, "outcome",
-                             run->outcome >= 0 ? json_integer(run->outcome) : json_null(), "error",
-                             *run->error != '\0' ? run->error : NULL);
+    json_t *json = json_pack(
+        "{s:I, s:s, s:s, s:s, s:s, s:s, s:s?, s:f, s:o, s:s?}", "number", (json_int_t)run->number, "id", run->id,
+        "kind", run->kind, "state", run->state, "mapping", run->mapping, "started_at", run->started_at, "ended_at",
+        *run->ended_at != '\0' ? run->ended_at : NULL, "seconds", run->seconds, "outcome",
+        run->outcome >= 0 ? json_integer(run->outcome) : json_null(), "error", *run->error != '\0' ? run->error : NULL);
     const struct {
         const char *key;
         uint64_t value;
@@ -268,10 +267,10 @@ static void s_print_json(const pr_status_t *status) {
     for (size_t i = 0; i < status->live_count; i++)
         json_array_append_new(stages, s_stage_to_json(&status->live[i]));
     if (status->progress_heard)
-        progress = json_pack("{s:s, s:I, s:I, s:I}", "state", s_state_word(status->progress.state), "committed",
-                             (json_int_t)status->progress.committed, "validated",
-                             (json_int_t)status->progress.validated, "checkpoint",
-                             (json_int_t)status->progress.checkpoint);
+        progress =
+            json_pack("{s:s, s:I, s:I, s:I}", "state", s_state_word(status->progress.state), "committed",
+                      (json_int_t)status->progress.committed, "validated", (json_int_t)status->progress.validated,
+                      "checkpoint", (json_int_t)status->progress.checkpoint);
     json_t *root = json_pack("{s:s, s:s?, s:o, s:o, s:o}", "target", status->target, "run_dir", status->run_dir, "runs",
                              runs, "progress", progress, "stages", stages);
     json_dumpf(root, stdout, JSON_INDENT(2));

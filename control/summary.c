@@ -35,8 +35,8 @@ struct pr_summary {
     char *target;
     pr_ledger_run_t run;
     pr_ledger_stream_t *streams;
-    double *seconds;         /* per stream, as this process saw them; <0: it saw none */
-    uint64_t *records_seen;  /* per stream, in that time */
+    double *seconds;        /* per stream, as this process saw them; <0: it saw none */
+    uint64_t *records_seen; /* per stream, in that time */
     size_t streams_count;
     pr_summary_finding_t *findings;
     size_t findings_count;
@@ -79,8 +79,7 @@ static char *s_copy(sqlite3_stmt *row, int column) {
 }
 
 static void s_add_finding(pr_summary_t *summary, sqlite3_stmt *row) {
-    summary->findings =
-        pr_xrealloc(summary->findings, (summary->findings_count + 1) * sizeof *summary->findings);
+    summary->findings = pr_xrealloc(summary->findings, (summary->findings_count + 1) * sizeof *summary->findings);
     summary->findings[summary->findings_count++] =
         (pr_summary_finding_t){.kind = s_copy(row, 0),
                                .stream = s_copy(row, 1),
@@ -91,16 +90,14 @@ static void s_add_finding(pr_summary_t *summary, sqlite3_stmt *row) {
 
 static void s_add_reject(pr_summary_t *summary, sqlite3_stmt *row) {
     summary->rejects = pr_xrealloc(summary->rejects, (summary->rejects_count + 1) * sizeof *summary->rejects);
-    summary->rejects[summary->rejects_count++] =
-        (pr_summary_reject_t){.reason = s_copy(row, 0),
-                              .stream = s_copy(row, 1),
-                              .field = s_copy(row, 2),
-                              .count = (uint64_t)sqlite3_column_int64(row, 3)};
+    summary->rejects[summary->rejects_count++] = (pr_summary_reject_t){.reason = s_copy(row, 0),
+                                                                       .stream = s_copy(row, 1),
+                                                                       .field = s_copy(row, 2),
+                                                                       .count = (uint64_t)sqlite3_column_int64(row, 3)};
 }
 
 static void s_add_failure(pr_summary_t *summary, sqlite3_stmt *row) {
-    summary->failures =
-        pr_xrealloc(summary->failures, (summary->failures_count + 1) * sizeof *summary->failures);
+    summary->failures = pr_xrealloc(summary->failures, (summary->failures_count + 1) * sizeof *summary->failures);
     summary->failures[summary->failures_count++] =
         (pr_summary_failure_t){.kind = s_copy(row, 0),
                                .stream = s_copy(row, 1),
@@ -233,7 +230,8 @@ bool pr_summary_balances(const pr_summary_t *summary) {
 
 /* ---- the table ---- */
 
-static void s_print_row(FILE *out, const char *name, const pr_ledger_stream_t *stream, double seconds, uint64_t records) {
+static void s_print_row(FILE *out, const char *name, const pr_ledger_stream_t *stream, double seconds,
+                        uint64_t records) {
     fprintf(out, "%-12s %12s %12s %12s %9s %12s %9s %9s %10s\n", name, pr_format_count(stream->read).text,
             pr_format_count(stream->written).text, pr_format_count(stream->unchanged).text,
             pr_format_count(stream->rejected).text, pr_format_count(stream->validated).text,
@@ -261,7 +259,8 @@ static void s_print_table(const pr_summary_t *summary, FILE *out) {
         const pr_ledger_stream_t *stream = &summary->streams[i];
         fprintf(out, "  %s: %s = %s + %s + %s%s", stream->name, pr_format_count(stream->read).text,
                 pr_format_count(stream->written).text, pr_format_count(stream->unchanged).text,
-                pr_format_count(stream->rejected).text, s_stream_balances(summary, stream) ? ", holds" : ", DOES NOT HOLD");
+                pr_format_count(stream->rejected).text,
+                s_stream_balances(summary, stream) ? ", holds" : ", DOES NOT HOLD");
         if (stream->read != stream->total)
             fprintf(out, " (the exports hold %s)", pr_format_count(stream->total).text);
         fputc('\n', out);
@@ -332,11 +331,14 @@ static void s_print_outcome(const pr_summary_t *summary, FILE *out) {
         fprintf(out, "Complete: all %s records are in the target, and each was proved against its export.\n",
                 pr_format_count(run->records).text);
     else if (run->outcome == 3)
-        fprintf(out, "Complete, but %s of %s records were rejected. Mend the mapping or the exports; then\n"
-                     "  pvrelay retry-rejects --target %s\n",
+        fprintf(out,
+                "Complete, but %s of %s records were rejected. Mend the mapping or the exports; then\n"
+                "  pvrelay retry-rejects --target %s\n",
                 pr_format_count(run->rejected).text, pr_format_count(run->records).text, summary->target);
     else if (run->outcome == 4)
-        fprintf(out, "Complete, but not what was exported: do not use this target before the failures above are understood.\n");
+        fprintf(
+            out,
+            "Complete, but not what was exported: do not use this target before the failures above are understood.\n");
     else
         fprintf(out, "Not complete: %s of %s records are in the target. The same command continues.\n",
                 pr_format_count(run->records).text, pr_format_count(run->total).text);
@@ -363,8 +365,8 @@ static json_t *s_streams_to_json(const pr_summary_t *summary) {
         double seconds = summary->seconds[i];
         json_t *rate = seconds > 0 ? json_real((double)summary->records_seen[i] / seconds) : json_null();
         json_array_append_new(
-            list, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:b}", "stream", stream->name, "exported",
-                            (json_int_t)stream->total, "read", (json_int_t)stream->read, "written",
+            list, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:b}", "stream", stream->name,
+                            "exported", (json_int_t)stream->total, "read", (json_int_t)stream->read, "written",
                             (json_int_t)stream->written, "unchanged", (json_int_t)stream->unchanged, "rejected",
                             (json_int_t)stream->rejected, "validated", (json_int_t)stream->validated, "bytes",
                             (json_int_t)stream->bytes, "seconds", seconds >= 0 ? json_real(seconds) : json_null(),
@@ -388,8 +390,9 @@ static json_t *s_rejects_to_json(const pr_summary_t *summary) {
     json_t *list = json_array();
     for (size_t i = 0; i < summary->rejects_count; i++) {
         const pr_summary_reject_t *reject = &summary->rejects[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I}", "reason", reject->reason, "stream", reject->stream,
-                                              "field", reject->field, "count", (json_int_t)reject->count));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:I}", "reason", reject->reason, "stream", reject->stream,
+                                        "field", reject->field, "count", (json_int_t)reject->count));
     }
     return list;
 }
@@ -410,8 +413,8 @@ static json_t *s_failures_to_json(const pr_summary_t *summary) {
 json_t *pr_summary_to_json(const pr_summary_t *summary) {
     const pr_ledger_run_t *run = &summary->run;
     json_t *head = json_pack(
-        "{s:I, s:s, s:s, s:s, s:s, s:s, s:s?, s:f, s:o, s:s?}", "number", (json_int_t)run->number, "id", run->id, "kind",
-        run->kind, "state", run->state, "mapping", run->mapping, "started_at", run->started_at, "ended_at",
+        "{s:I, s:s, s:s, s:s, s:s, s:s, s:s?, s:f, s:o, s:s?}", "number", (json_int_t)run->number, "id", run->id,
+        "kind", run->kind, "state", run->state, "mapping", run->mapping, "started_at", run->started_at, "ended_at",
         *run->ended_at != '\0' ? run->ended_at : NULL, "seconds", run->seconds, "outcome",
         run->outcome >= 0 ? json_integer(run->outcome) : json_null(), "error", *run->error != '\0' ? run->error : NULL);
     return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:I}", "run", head, "target", summary->target, "streams",

@@ -22,7 +22,8 @@ void pr_summary_destroy(pr_summary_t **summary);
 /* The final table, findings, rejects, failures, outcome, where to look next. */
 void pr_summary_print(const pr_summary_t *summary, FILE *out);
 
-/* Do the accounts balance: read = written + unchanged + rejected in every stream, and, once complete, read = exported? */
+/* Do the accounts balance: read = written + unchanged + rejected in every stream, and, once complete, read = exported?
+ */
 bool pr_summary_balances(const pr_summary_t *summary);
 
 /* The run itself. Borrowed. */
@@ -30,10 +31,9 @@ const pr_ledger_run_t *pr_summary_run(const pr_summary_t *summary);
 
 /*  The report. Its keys are stable:
  *  run {number, id, kind, state, mapping, started_at, ended_at, seconds, outcome, error}, target,
- *  streams [{stream, exported, read, written, unchanged, rejected, validated, bytes, seconds, records_per_second, balances}],
- *  findings [{kind, stream, field, count, detail}], rejects [{reason, stream, field, count}],
- *  failures [{kind, stream, table, key, column, expected, stored, path, offset, checkpoint}], failures_total.
- *  *Returns new*. */
+ *  streams [{stream, exported, read, written, unchanged, rejected, validated, bytes, seconds, records_per_second,
+ * balances}], findings [{kind, stream, field, count, detail}], rejects [{reason, stream, field, count}], failures
+ * [{kind, stream, table, key, column, expected, stored, path, offset, checkpoint}], failures_total. *Returns new*. */
 json_t *pr_summary_to_json(const pr_summary_t *summary);
 
 /* Write the report as FOLDER/report.json (new file, rename), making the folder if need be. */

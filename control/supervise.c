@@ -13,11 +13,12 @@
  *
  *  In the last two nothing is started again, and SIGKILL follows after a while. The loop ends when all are gone.
  *
- *  Which message the operator gets: the daemons' stderr is ours, and a fatal error in it is held back until its daemon has
- *  ended. The one whose end began `stopping` has the word, else another that ended with the same code, else the writer's
- *  PROGRESS; so an error that all stages hear of is printed once.
+ *  Which message the operator gets: the daemons' stderr is ours, and a fatal error in it is held back until its daemon
+ * has ended. The one whose end began `stopping` has the word, else another that ended with the same code, else the
+ * writer's PROGRESS; so an error that all stages hear of is printed once.
  *
- *  A kill -9 of this program leaves daemons that get SIGTERM from the kernel (PR_SET_PDEATHSIG), drain and exit: the same as Ctrl-C.
+ *  A kill -9 of this program leaves daemons that get SIGTERM from the kernel (PR_SET_PDEATHSIG), drain and exit: the
+ * same as Ctrl-C.
  */
 #include "control/supervise.h"
 
@@ -44,11 +45,11 @@
 
 enum {
     s_turn_ms = 100,
-    s_leave_ms = 2000,        /* after the writer has left with the outcome */
-    s_writer_stop_ms = 1000,  /* for the writer to hear why another stage failed */
-    s_kill_ms = 10000,        /* from SIGTERM to SIGKILL */
-    s_drain_kill_ms = 30000,  /* the same after Ctrl-C: what is begun shall be committed */
-    s_stray_ms = 1000,        /* a stage left as if the run were over, and so long after the writer says it is not */
+    s_leave_ms = 2000,       /* after the writer has left with the outcome */
+    s_writer_stop_ms = 1000, /* for the writer to hear why another stage failed */
+    s_kill_ms = 10000,       /* from SIGTERM to SIGKILL */
+    s_drain_kill_ms = 30000, /* the same after Ctrl-C: what is begun shall be committed */
+    s_stray_ms = 1000,       /* a stage left as if the run were over, and so long after the writer says it is not */
     s_exit_internal = 70,
     s_exit_interrupted = 6,
     s_exit_no_exec = 127
@@ -238,9 +239,10 @@ static void s_interrupt(pr_supervisor_t *self, int64_t now_ms) {
 static void s_restart(pr_supervisor_t *self, pr_child_t *child, const char *how, int64_t now_ms) {
     int delay_ms = pr_restart_died(&child->restart, pr_meter_mark(self->run->meter));
     if (delay_ms == PR_RESTART_NEVER) {
-        pr_error_set(&self->failure, PR_E_INTERNAL,
-                     "%s died %u times in a row without any progress of the run, at last %s; the same command tries again",
-                     child->program, child->restart.deaths, how);
+        pr_error_set(
+            &self->failure, PR_E_INTERNAL,
+            "%s died %u times in a row without any progress of the run, at last %s; the same command tries again",
+            child->program, child->restart.deaths, how);
         s_stop(self, NULL, now_ms);
         return;
     }
@@ -363,6 +365,14 @@ static void s_hear(pr_supervisor_t *self, zsock_t *socket, int64_t now_ms) {
 
 /* ---- the loop ---- */
 
+static bool s_only_writer_runs(const pr_supervisor_t *self) {
+    for (size_t i = 0; i < self->children_count; i++) {
+        if (self->children[i].state == PR_CHILD_RUNS && self->children[i].stage != PR_STAGE_WRITER)
+            return false;
+    }
+    return true;
+}
+
 /* What is due by the clock. */
 static void s_on_time(pr_supervisor_t *self, int64_t now_ms) {
     const pr_msg_progress_t *newest = pr_meter_newest(self->run->meter);
@@ -374,7 +384,10 @@ static void s_on_time(pr_supervisor_t *self, int64_t now_ms) {
             newest->state < PR_PROGRESS_COMPLETE)
             s_restart(self, child, "as if the run were over", now_ms);
     }
-    if (self->term_ms > 0 && now_ms >= self->term_ms) {
+    /* The writer has noted the failure and only waits for others to hear of it: there are none. */
+    bool told = self->phase == PR_PHASE_STOPPING && newest != NULL && newest->state == PR_PROGRESS_FAILED &&
+                s_only_writer_runs(self);
+    if (self->term_ms > 0 && (told || now_ms >= self->term_ms)) {
         s_signal_all(self, SIGTERM, true);
         self->term_ms = 0;
     }
@@ -445,8 +458,8 @@ static int s_check_programs(const pr_supervisor_t *self, pr_error_t *err) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/%s", self->programs, self->children[i].program);
         if (access(path, X_OK) < 0)
-            return pr_error_set(err, PR_E_CONFIG, "%s: cannot be run: %s; pvrelay and its daemons belong in one folder", path,
-                                strerror(errno));
+            return pr_error_set(err, PR_E_CONFIG, "%s: cannot be run: %s; pvrelay and its daemons belong in one folder",
+                                path, strerror(errno));
     }
     return 0;
 }

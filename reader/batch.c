@@ -72,6 +72,11 @@ const pr_plan_t *pr_batcher_plan(const pr_batcher_t *batcher) {
     return batcher->plan;
 }
 
+pr_export_t *const *pr_batcher_exports(const pr_batcher_t *batcher, size_t *ret_count) {
+    *ret_count = batcher->exports_count;
+    return batcher->exports;
+}
+
 /* Open the export, if it is not, and see that nobody has touched it since it was looked through. */
 static int s_open_file(pr_batcher_t *self, size_t index, pr_error_t *err) {
     const pr_export_t *export = self->exports[index];

@@ -36,6 +36,9 @@ void pr_batcher_destroy(pr_batcher_t **batcher);
 /* The plan: borrowed. */
 const pr_plan_t *pr_batcher_plan(const pr_batcher_t *batcher);
 
+/* What the files turned out to hold: borrowed. */
+pr_export_t *const *pr_batcher_exports(const pr_batcher_t *batcher, size_t *ret_count);
+
 /*  The batch that begins at a position (normal, before the end). ret_batch: the frames are the caller's to send or to
  * close. Errors: -PR_E_SOURCE_CHANGED (the file is no longer as it was when it was looked through), -PR_E_UNREADABLE.
  * Blocks on the disk only. */

@@ -254,6 +254,19 @@ static bool s_scan_progress(void *context, uint64_t done_bytes, uint64_t total_b
     return !pr_daemon_interrupted();
 }
 
+/* Say what was passed over in the files beside the records. */
+static void s_say_what_was_skipped(const pr_reader_t *self) {
+    size_t count = 0;
+    pr_export_t *const *exports = pr_batcher_exports(self->batcher, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (exports[i]->banner_lines > 0)
+            pr_log(PR_LOG_WARNING, "%s: skipped %u line%s before the JSON; export with --json to be without",
+                   exports[i]->path, exports[i]->banner_lines, exports[i]->banner_lines == 1 ? "" : "s");
+        for (char **key = exports[i]->unknown_meta; key != NULL && *key != NULL; key++)
+            pr_log(PR_LOG_NOTICE, "%s: does not know the key \"%s\" beside the results", exports[i]->path, *key);
+    }
+}
+
 static void s_close(void **context) {
     pr_reader_t *self = *context;
     if (self == NULL)
@@ -282,6 +295,7 @@ static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
     for (uint32_t i = 0; i < self->plan->count; i++)
         daemon->counters.records_total += self->plan->records[i];
     daemon->counters.scanned_bytes = daemon->counters.scan_total_bytes;
+    s_say_what_was_skipped(self);
     *ret_self = self;
     return 0;
 }

@@ -155,10 +155,11 @@ static void s_pack_notes(pr_transformer_t *self, msgpack_packer *packer) {
     pr_note_t *notes = pr_xcalloc(slots, sizeof(*notes));
     for (size_t slot = 0; slot < slots; slot++) {
         if (self->tallies[slot].count > 0) {
-            notes[count++] = (pr_note_t){.kind = (unsigned)(slot / (self->fields_max + 1)),
-                                         .field = (int)(slot % (self->fields_max + 1)) - 1,
-                                         .count = self->tallies[slot].count,
-                                         .first = self->tallies[slot].first};
+            notes[count] = (pr_note_t){.kind = (unsigned)(slot / (self->fields_max + 1)),
+                                       .field = (int)(slot % (self->fields_max + 1)) - 1,
+                                       .count = self->tallies[slot].count,
+                                       .first = self->tallies[slot].first};
+            count++;
         }
     }
     pr_rows_pack_notes(packer, notes, count);
@@ -223,11 +224,24 @@ static const char *s_show_json(const pr_json_field_t *json, char *buffer, size_t
     return pr_value_print(&value, buffer, size);
 }
 
-static bool s_reject_range(pr_transformer_t *self, pr_reject_reason_t reason, const pr_field_t *field,
-                           const pr_json_field_t *json) {
+static bool s_reject_json(pr_transformer_t *self, pr_reject_reason_t reason, const pr_field_t *field,
+                          const pr_json_field_t *json) {
     s_reject_t *reject = &self->reject;
     s_reject(self, reason, field->name);
     reject->detail = s_show_json(json, reject->detail_text, sizeof(reject->detail_text));
+    return false;
+}
+
+/* Does a value map read the field? Then a value of another type is just one more that the map does not know. */
+static bool s_is_mapped(const pr_stream_t *stream, int index) {
+    for (size_t i = 0; i < stream->rows_count; i++) {
+        for (size_t k = 0; k < stream->rows[i].columns_count; k++) {
+            const pr_column_t *column = &stream->rows[i].columns[k];
+            if (column->op == PR_OP_MAP && column->field == index) {
+                return true;
+            }
+        }
+    }
     return false;
 }
 
@@ -315,7 +329,7 @@ static bool s_match(pr_transformer_t *self, s_stream_t *stream, const pr_json_fi
 
 static bool s_convert_integer(pr_transformer_t *self, const pr_field_t *field, int index, const pr_json_field_t *json) {
     if (json->kind == PR_JSON_BIG_INTEGER) {
-        return s_reject_range(self, PR_R_INTEGER_RANGE, field, json);
+        return s_reject_json(self, PR_R_INTEGER_RANGE, field, json);
     }
     if (json->kind != PR_JSON_INTEGER) {
         return s_reject_type(self, field, json);
@@ -336,7 +350,7 @@ static bool s_convert_real(pr_transformer_t *self, const pr_field_t *field, int 
         return s_reject_type(self, field, json);
     }
     if (!isfinite(json->real)) {
-        return s_reject_range(self, PR_R_REAL_RANGE, field, json);
+        return s_reject_json(self, PR_R_REAL_RANGE, field, json);
     }
     self->values[index] = pr_value_real(json->real);
     return true;
@@ -346,7 +360,8 @@ static bool s_is_null_text(const pr_json_field_t *json) {
     return json->kind == PR_JSON_TEXT && json->text_size == 4 && memcmp(json->text, "null", 4) == 0;
 }
 
-static bool s_convert_field(pr_transformer_t *self, const pr_field_t *field, int index, bool null_text) {
+static bool s_convert_field(pr_transformer_t *self, const pr_stream_t *stream, int index, bool null_text) {
+    const pr_field_t *field = &stream->fields[index];
     const pr_json_field_t *json = self->found[index];
 
     if (json->kind == PR_JSON_NULL) {
@@ -365,7 +380,8 @@ static bool s_convert_field(pr_transformer_t *self, const pr_field_t *field, int
         return s_convert_real(self, field, index, json);
     case PR_TYPE_TEXT:
         if (json->kind != PR_JSON_TEXT) {
-            return s_reject_type(self, field, json);
+            return s_is_mapped(stream, index) ? s_reject_json(self, PR_R_UNKNOWN_VALUE, field, json)
+                                              : s_reject_type(self, field, json);
         }
         self->values[index] = pr_value_text(json->text, json->text_size);
         return true;
@@ -375,7 +391,7 @@ static bool s_convert_field(pr_transformer_t *self, const pr_field_t *field, int
 
 static bool s_convert(pr_transformer_t *self, const pr_stream_t *stream, bool null_text) {
     for (size_t i = 0; i < stream->fields_count; i++) {
-        if (!s_convert_field(self, &stream->fields[i], (int)i, null_text)) {
+        if (!s_convert_field(self, stream, (int)i, null_text)) {
             return false;
         }
     }

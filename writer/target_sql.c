@@ -81,15 +81,17 @@ char *pr_sql_find(const char *table, const char *result, const char *key) {
     return s_done(text);
 }
 
+/* MATERIALIZED, because SQLite would otherwise count the children twice, once to compare and once to set. */
 char *pr_sql_derive(const pr_derived_t *derived) {
     sqlite3_str *text = sqlite3_str_new(NULL);
     sqlite3_str_appendf(text,
-                        "UPDATE \"%w\" SET \"%w\" = d.percent FROM (SELECT t.row_id AS id, "
+                        "WITH d (id, percent) AS MATERIALIZED (SELECT t.row_id, "
                         "(SELECT ifnull(100.0 * count(*) FILTER (WHERE c.\"%w\" IS NOT ?2) / count(*), 0.0) "
-                        "FROM \"%w\" AS c WHERE c.\"%w\" = t.row_id) AS percent "
-                        "FROM pvrelay_touched AS t WHERE t.run = ?1 AND t.table_name = '%q') AS d "
+                        "FROM \"%w\" AS c WHERE c.\"%w\" = t.row_id) "
+                        "FROM pvrelay_touched AS t WHERE t.run = ?1 AND t.table_name = '%q') "
+                        "UPDATE \"%w\" SET \"%w\" = d.percent FROM d "
                         "WHERE \"%w\".id = d.id AND \"%w\".\"%w\" IS NOT d.percent",
-                        derived->table, derived->column, derived->except_column, derived->child_table,
-                        derived->child_column, derived->table, derived->table, derived->table, derived->column);
+                        derived->except_column, derived->child_table, derived->child_column, derived->table,
+                        derived->table, derived->column, derived->table, derived->table, derived->column);
     return s_done(text);
 }

@@ -147,11 +147,12 @@ static int s_connect(pr_target_t *target, unsigned lock_wait_ms, pr_error_t *err
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     /* Works only before SQLite's first use in the process, and is a matter of speed alone. */
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    /* Opening alone reads nothing. */
-    if (sqlite3_open_v2(target->path, &target->db, flags, NULL) != SQLITE_OK ||
-        sqlite3_exec(target->db, "PRAGMA schema_version", NULL, NULL, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(target->path, &target->db, flags, NULL) != SQLITE_OK)
         return pr_target_fail(target, err, "opening");
     sqlite3_busy_timeout(target->db, lock_wait_ms > INT32_MAX ? INT32_MAX : (int)lock_wait_ms);
+    /* Opening alone reads nothing: this is where a file that is no database shows. */
+    if (sqlite3_exec(target->db, "PRAGMA schema_version", NULL, NULL, NULL) != SQLITE_OK)
+        return pr_target_fail(target, err, "opening");
     int off = -1;
     if (sqlite3_db_config(target->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, &off) != SQLITE_OK || off != 0)
         return pr_error_set(err, PR_E_TARGET, "%s: this SQLite cannot turn triggers off", target->path);

@@ -34,6 +34,15 @@ class Kill(unittest.TestCase):
         return subprocess.Popen(pipeline.run_command(self.exports, target, "--config", self.config, "--run-dir", run_dir),
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
+    def moved_on(self, process, target, seen):
+        """Wait until there are more checkpoints than `seen`; returns how many there are."""
+        def more():
+            if process.poll() is not None:
+                raise AssertionError(f"pvrelay run ended early with {process.returncode}: {process.stderr.read()}")
+            count = pipeline.checkpoints(target)
+            return count if count > seen else 0
+        return pipeline.wait_until(more, f"a checkpoint after {seen}")
+
     def finish(self, process, target):
         _, errors = process.communicate(timeout=pipeline.DEADLINE)
         self.assertEqual(process.returncode, 0, errors)
@@ -45,14 +54,12 @@ class Kill(unittest.TestCase):
         target, run_dir = self.root / "stages.db", self.root / "d1"
         chance = random.Random(SEED)
         process = self.start(target, run_dir)
+        self.addCleanup(process.kill)
         killed = {stage: 0 for stage in pipeline.STAGES}
         seen = 0
         for turn in range(KILLS):
             stage = pipeline.STAGES[turn % 4] if turn < KILLS // 2 else chance.choice(pipeline.STAGES)
-            at_least = seen + 1
-            seen = pipeline.wait_until(
-                lambda: process.poll() is None and (lambda n: n if n >= at_least else 0)(pipeline.checkpoints(target)),
-                f"checkpoint {at_least} with {killed} killed")
+            seen = self.moved_on(process, target, seen)
             pid = pipeline.wait_until(lambda: pipeline.pid_of(run_dir, stage), f"{stage} to be there")
             killed[stage] += pipeline.kill(pid)
             pipeline.wait_until(lambda: pipeline.pid_of(run_dir, stage) != pid, f"{stage} to be gone")
@@ -66,10 +73,7 @@ class Kill(unittest.TestCase):
         seen = 0
         for _ in range(6):
             process = self.start(target, run_dir)
-            at_least = seen + 1
-            seen = pipeline.wait_until(
-                lambda: process.poll() is None and (lambda n: n if n >= at_least else 0)(pipeline.checkpoints(target)),
-                f"checkpoint {at_least}")
+            seen = self.moved_on(process, target, seen)
             process.kill()
             process.communicate()
         self.finish(self.start(target, run_dir), target)

@@ -34,6 +34,13 @@ static void s_write(const char *path, const char *data, size_t size) {
     assert_int_equal(fclose(file), 0);
 }
 
+/* Put part, without its NUL, in place of what stands there. */
+static void s_overwrite(char *at, const char *part) {
+    while (*part != '\0') {
+        *at++ = *part++;
+    }
+}
+
 /* Scan text, with chunks of so many bytes. */
 static int s_scan(const char *text, size_t size, size_t chunk, pr_export_t **ret_export, pr_error_t *err) {
     s_write(s_path, text, size);
@@ -267,6 +274,14 @@ static void test_truncated_messages(void **state) {
         "[{\"results\":[],\"meta\":{\"a", PR_E_TRUNCATED,
         ":25 (line 1): truncated: the file ends inside the value of \"meta\", after 0 whole records; export it "
         "again");
+    ASSERT_REFUSED(
+        "{\"results\":[{", PR_E_TRUNCATED,
+        ":13 (line 1): truncated: the file ends inside record 1 of result set 1, after 0 whole records; export "
+        "it again");
+    ASSERT_REFUSED(
+        "{\"results\":[]", PR_E_TRUNCATED,
+        ":13 (line 1): truncated: the file ends inside a result set's envelope, after 0 whole records; export "
+        "it again");
     ASSERT_REFUSED(M(1) "\n{\"audit_token\":\"}", PR_E_TRUNCATED,
                    ":74 (line 2): truncated: the file ends inside record 2, after 1 whole record; export it again");
 }
@@ -423,7 +438,7 @@ static void test_banner_without_end(void **state) {
     size_t size = 100000;
     char *text = pr_xmalloc(size);
     memset(text, '.', size);
-    memcpy(text + 70000, "\n[]\n", 4); /* JSON, but too late to believe in */
+    s_overwrite(text + 70000, "\n[]\n"); /* JSON, but too late to believe in */
     pr_error_t err = PR_ERROR_INIT;
     pr_export_t *export = NULL;
     assert_int_equal(s_scan(text, size, 4096, &export, &err), -PR_E_MALFORMED);
@@ -438,9 +453,9 @@ static void test_long_records(void **state) {
     for (size_t more = 0; more < 2; more++) {
         size_t size = sizeof head - 1 + fits + more + 5;
         char *text = pr_xmalloc(size);
-        memcpy(text, head, sizeof head - 1);
+        s_overwrite(text, head);
         memset(text + sizeof head - 1, 'x', fits + more);
-        memcpy(text + size - 5, "\"}]}]", 5);
+        s_overwrite(text + size - 5, "\"}]}]");
         pr_error_t err = PR_ERROR_INIT;
         pr_export_t *export = NULL;
         int rc = s_scan(text, size, 256 << 10, &export, &err);
@@ -553,7 +568,7 @@ static void test_progress(void **state) {
     size_t size = (33 << 20) + 5;
     char *text = pr_xmalloc(size);
     memset(text, ' ', size);
-    memcpy(text, "[]", 2);
+    s_overwrite(text, "[]");
     s_write(s_path, text, size);
     free(text);
     s_progress_t progress = {0};

@@ -106,7 +106,7 @@ static pr_skip_result_t s_naive_skip(const char *data, size_t size, size_t *ret_
             }
             open[depth++] = byte == '{' ? '}' : ']';
         } else if (!inside && (byte == '}' || byte == ']')) {
-            if (open[depth - 1] != byte) {
+            if (depth == 0 || open[depth - 1] != byte) {
                 *ret_used = i;
                 return PR_SKIP_MISMATCH;
             }
@@ -259,6 +259,14 @@ static void test_slice_room(void **state) {
     assert_int_equal(used, 0);
 }
 
+/* Put part, without its NUL, behind size bytes; returns how many there are then. */
+static size_t s_append(char *text, size_t size, const char *part) {
+    while (*part != '\0') {
+        text[size++] = *part++;
+    }
+    return size;
+}
+
 /* Every prefix of a buffer that ends where readable memory ends, against the records that were put into it. */
 static void test_slice_at_the_end_of_memory(void **state) {
     (void)state;
@@ -275,11 +283,9 @@ static void test_slice_at_the_end_of_memory(void **state) {
                                               "{\"comment\": \"un \\\"gros\\\" d\xc3\xa9"
                                               "faut {[\"}"};
         const char *sample = samples[records % 4];
-        memcpy(text + size, sample, strlen(sample));
-        size += strlen(sample);
+        size = s_append(text, size, sample);
         ends[records++] = size;
-        memcpy(text + size, ",\n      ", 8);
-        size += 8;
+        size = s_append(text, size, ",\n      ");
     }
     for (size_t prefix = 0; prefix <= size; prefix++) {
         char *data = memory + page - prefix;
