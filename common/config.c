@@ -89,14 +89,17 @@ char *pr_config_default_run_dir(const char *target) {
     return pr_xasprintf("/tmp/pvrelay-%u/%016llx", (unsigned)getuid(), (unsigned long long)hash);
 }
 
-static int s_make_folder(const char *path, bool ours, pr_error_t *err) {
+/*  Make a folder, or accept one that is there: our own if it has to be (`ours`), and in a place where anyone may make
+ *  folders (/tmp) not one that somebody else has made in our name. ret_shared: it is such a place itself. */
+static int s_make_folder(const char *path, bool ours, bool in_shared, bool *ret_shared, pr_error_t *err) {
     struct stat status;
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return pr_error_set(err, PR_E_CONFIG, "%s: cannot make the run folder: %s", path, strerror(errno));
-    if (lstat(path, &status) < 0 || !(S_ISDIR(status.st_mode) || (!ours && S_ISLNK(status.st_mode))))
+    if (lstat(path, &status) < 0 || !(S_ISDIR(status.st_mode) || (!ours && !in_shared && S_ISLNK(status.st_mode))))
         return pr_error_set(err, PR_E_CONFIG, "%s: is in the way of the run folder", path);
-    if (ours && status.st_uid != geteuid())
+    if (status.st_uid != geteuid() && (ours || (in_shared && status.st_uid != 0)))
         return pr_error_set(err, PR_E_CONFIG, "%s: the run folder belongs to another user", path);
+    *ret_shared = S_ISDIR(status.st_mode) && (status.st_mode & S_IWOTH) != 0;
     return 0;
 }
 
@@ -106,14 +109,15 @@ int pr_config_make_run_dir(const char *run_dir, pr_error_t *err) {
         return pr_error_set(err, PR_E_CONFIG,
                             "%s: too long for a run folder: sockets in it have paths of at most 107 bytes", run_dir);
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s", run_dir);
+    bool shared = false;
     int result = 0;
+    snprintf(path, sizeof path, "%s", run_dir);
     for (char *slash = strchr(path + 1, '/'); result == 0 && slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        result = s_make_folder(path, false, err);
+        result = s_make_folder(path, false, shared, &shared, err);
         *slash = '/';
     }
-    return result == 0 ? s_make_folder(path, true, err) : result;
+    return result == 0 ? s_make_folder(path, true, shared, &shared, err) : result;
 }
 
 /* A path relative to a folder. *Returns new*. */
@@ -200,7 +204,7 @@ static int s_read_setting(pr_config_reader_t *reader, const char *key, const jso
                         key);
 }
 
-static int s_check_whole(pr_config_reader_t *reader) {
+static int s_check_settings(pr_config_reader_t *reader) {
     pr_config_t *config = reader->config;
     char *datadir = pr_config_datadir();
     if (config->mapping == NULL)
@@ -208,6 +212,15 @@ static int s_check_whole(pr_config_reader_t *reader) {
     if (config->migrations == NULL)
         config->migrations = pr_xasprintf("%s/migrations", datadir);
     free(datadir);
+    if (config->window_bytes < config->batch_bytes)
+        return pr_error_set(reader->err, PR_E_CONFIG, "%s: \"window_bytes\" is less than \"batch_bytes\"",
+                            reader->path);
+    return 0;
+}
+
+/* What a run cannot do without. */
+static int s_check_whole(pr_config_reader_t *reader) {
+    pr_config_t *config = reader->config;
     if (config->target == NULL)
         return pr_error_set(reader->err, PR_E_CONFIG, "%s: \"target\" is missing", reader->path);
     if (config->sources_count == 0)
@@ -218,13 +231,10 @@ static int s_check_whole(pr_config_reader_t *reader) {
                             reader->path);
     if (config->run_dir == NULL)
         config->run_dir = pr_config_default_run_dir(config->target);
-    if (config->window_bytes < config->batch_bytes)
-        return pr_error_set(reader->err, PR_E_CONFIG, "%s: \"window_bytes\" is less than \"batch_bytes\"",
-                            reader->path);
     return 0;
 }
 
-int pr_config_load(const char *path, pr_config_t **ret_config, pr_error_t *err) {
+static int s_load(const char *path, bool whole, pr_config_t **ret_config, pr_error_t *err) {
     json_error_t json_error;
     char absolute[PATH_MAX];
     if (realpath(path, absolute) == NULL)
@@ -247,6 +257,8 @@ int pr_config_load(const char *path, pr_config_t **ret_config, pr_error_t *err) 
         }
     }
     if (result == 0)
+        result = s_check_settings(&reader);
+    if (result == 0 && whole)
         result = s_check_whole(&reader);
     json_decref(root);
     if (result < 0)
@@ -254,6 +266,14 @@ int pr_config_load(const char *path, pr_config_t **ret_config, pr_error_t *err) 
     else
         *ret_config = reader.config;
     return result;
+}
+
+int pr_config_load(const char *path, pr_config_t **ret_config, pr_error_t *err) {
+    return s_load(path, true, ret_config, err);
+}
+
+int pr_config_load_settings(const char *path, pr_config_t **ret_config, pr_error_t *err) {
+    return s_load(path, false, ret_config, err);
 }
 
 static json_t *s_to_json(const pr_config_t *config) {

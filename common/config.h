@@ -34,6 +34,10 @@ typedef struct {
  *  ret_config: *returns new*; untouched on failure. Errors: -PR_E_CONFIG, err tells file:line where it can. */
 int pr_config_load(const char *path, pr_config_t **ret_config, pr_error_t *err);
 
+/*  The same, but "target", "sources" and "run_dir" may be missing (they stay NULL and 0): for a command that is given
+ * them otherwise. */
+int pr_config_load_settings(const char *path, pr_config_t **ret_config, pr_error_t *err);
+
 /*  Write a configuration (all fields but path) as JSON to path, durably and atomically (new file, rename), mode 0600.
  */
 int pr_config_save(const pr_config_t *config, const char *path, pr_error_t *err);

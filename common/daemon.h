@@ -22,13 +22,13 @@ typedef struct {
     pr_run_id_t run;            /* zero until known; the writer sets it, the others hear it */
     pr_msg_counters_t counters; /* the stage's to count */
     zsock_t *in;                /* PULL: the stage's data; messages go to on_message */
-    zsock_t *out;      /* PUSH: the stage's results; the transformers' and the validator's go to the writer */
-    zsock_t *writer;   /* PUSH to the writer; NULL in the writer */
-    zsock_t *progress; /* SUB of PROGRESS; XPUB in the writer */
-    bool hold;         /* the stage's: do not receive from `in` for now */
-    bool want_out;     /* the stage's: wake up when `out` has room */
-    bool leave;        /* the stage's: end the loop, with `outcome` */
-    int outcome;       /* pr_error_code_t */
+    zsock_t *out;               /* PUSH: the stage's results; the transformers' and the validator's go to the writer */
+    zsock_t *writer;            /* PUSH to the writer; NULL in the writer */
+    zsock_t *progress;          /* SUB of PROGRESS; XPUB in the writer */
+    bool hold;                  /* the stage's: do not receive from `in` for now */
+    bool want_out;              /* the stage's: wake up when `out` has room */
+    bool leave;                 /* the stage's: end the loop, with `outcome` */
+    int outcome;                /* pr_error_code_t */
 } pr_daemon_t;
 
 /*  What a stage does. All callbacks return 0 (on_turn: 1 if it has more to do at once) or a negative code, which ends

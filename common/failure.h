@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the validator finds: failures (what is stored is not what was exported) and findings (worth knowing), and how they travel. */
+/* What the validator finds and how it travels: failures (what is stored is not what was exported) and findings. */
 #ifndef PR_FAILURE_H
 #define PR_FAILURE_H
 
@@ -8,12 +8,12 @@
 
 #include "common/error.h"
 
-/*  kind, word: mismatch (the row is there, a value differs), missing (no such row), extra (a row the export has not), whole
- *  (a check of the database as a whole) */
-#define PR_FAILURES(X)          \
-    X(MISMATCH, 1, "mismatch")  \
-    X(MISSING, 2, "missing")    \
-    X(EXTRA, 3, "extra")        \
+/*  kind, word: mismatch (the row is there, a value differs), missing (no such row),
+ *  extra (a row the export has not), whole (a check of the database as a whole) */
+#define PR_FAILURES(X)                                                                                                 \
+    X(MISMATCH, 1, "mismatch")                                                                                         \
+    X(MISSING, 2, "missing")                                                                                           \
+    X(EXTRA, 3, "extra")                                                                                               \
     X(WHOLE, 4, "whole")
 
 typedef enum {
@@ -29,12 +29,12 @@ typedef struct {
     unsigned kind;
     const char *stream;
     const char *table;
-    const char *key;      /* natural key, readable: audit_token='a4e1…', module_id='S1-1' */
+    const char *key; /* natural key, readable: audit_token='a4e1…', module_id='S1-1' */
     const char *column;
     const char *expected; /* as pr_value_print gives it */
     const char *stored;
     uint32_t source;
-    uint64_t offset;      /* of the record's first byte in the export */
+    uint64_t offset; /* of the record's first byte in the export */
 } pr_failure_t;
 
 /* Something noticed by the proof that is no failure. */

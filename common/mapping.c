@@ -61,6 +61,9 @@ static char *s_copy(s_load_t *load, const char *text, size_t size) {
 #define S_MISTAKE(load, spot, ...) pr_lint_add(&(load)->lint, (spot).at->line, __VA_ARGS__)
 
 static const char *s_type_name(const json_t *json) {
+    if (json == NULL) {
+        return "nothing";
+    }
     switch (json_typeof(json)) {
     case JSON_OBJECT:
         return "an object";

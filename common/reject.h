@@ -7,19 +7,19 @@
 
 /*  name, number, word (as stored in pvrelay_reject.reason and in counters), sentence
  *  Numbers travel on the wire and are never reused. */
-#define PR_REJECTS(X)                                                                            \
-    X(MALFORMED_JSON, 1, "malformed_json", "the record is not valid JSON")                       \
-    X(BAD_UTF8, 2, "bad_utf8", "the record is not valid UTF-8")                                  \
-    X(DUPLICATE_KEY, 3, "duplicate_key", "a field stands twice in the record")                   \
-    X(MISSING_FIELD, 4, "missing_field", "a field of the stream is missing")                     \
-    X(UNKNOWN_FIELD, 5, "unknown_field", "the mapping does not know the field")                  \
-    X(WRONG_TYPE, 6, "wrong_type", "the value has the wrong type")                               \
-    X(NULL_VALUE, 7, "null_value", "the field must not be null")                                 \
-    X(INTEGER_RANGE, 8, "integer_range", "the integer does not fit 64 bits")                     \
-    X(UNKNOWN_VALUE, 9, "unknown_value", "the value map does not know the value")                \
-    X(BAD_DATE, 10, "bad_date", "the text does not begin with a date YYYY-MM-DD")                \
-    X(UNKNOWN_PARENT, 11, "unknown_parent", "the row this record refers to is not in the target") \
-    X(CONSTRAINT, 12, "constraint", "a constraint of the target forbids the row")                \
+#define PR_REJECTS(X)                                                                                                  \
+    X(MALFORMED_JSON, 1, "malformed_json", "the record is not valid JSON")                                             \
+    X(BAD_UTF8, 2, "bad_utf8", "the record is not valid UTF-8")                                                        \
+    X(DUPLICATE_KEY, 3, "duplicate_key", "a field stands twice in the record")                                         \
+    X(MISSING_FIELD, 4, "missing_field", "a field of the stream is missing")                                           \
+    X(UNKNOWN_FIELD, 5, "unknown_field", "the mapping does not know the field")                                        \
+    X(WRONG_TYPE, 6, "wrong_type", "the value has the wrong type")                                                     \
+    X(NULL_VALUE, 7, "null_value", "the field must not be null")                                                       \
+    X(INTEGER_RANGE, 8, "integer_range", "the integer does not fit 64 bits")                                           \
+    X(UNKNOWN_VALUE, 9, "unknown_value", "the value map does not know the value")                                      \
+    X(BAD_DATE, 10, "bad_date", "the text does not begin with a date YYYY-MM-DD")                                      \
+    X(UNKNOWN_PARENT, 11, "unknown_parent", "the row this record refers to is not in the target")                      \
+    X(CONSTRAINT, 12, "constraint", "a constraint of the target forbids the row")                                      \
     X(REAL_RANGE, 13, "real_range", "the number does not fit a double")
 
 typedef enum {

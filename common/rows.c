@@ -286,11 +286,16 @@ static bool s_uint32(const msgpack_object *object, uint32_t *ret_number) {
     return true;
 }
 
+/* Of what is empty, msgpack-c has no address; a text always has one. */
+static pr_value_t s_bytes(const char *data, size_t size) {
+    return pr_value_text(size == 0 ? "" : data, size);
+}
+
 static bool s_text(const msgpack_object *object, pr_value_t *ret_value) {
     if (object->type != MSGPACK_OBJECT_STR || !s_is_utf8(object->via.str.ptr, object->via.str.size)) {
         return false;
     }
-    *ret_value = pr_value_text(object->via.str.ptr, object->via.str.size);
+    *ret_value = s_bytes(object->via.str.ptr, object->via.str.size);
     return true;
 }
 
@@ -466,7 +471,7 @@ static bool s_rejected(const msgpack_object *parts, size_t count, pr_rows_record
         return false;
     }
     record->reason = (unsigned)reason;
-    record->raw = pr_value_text(parts[3].via.bin.ptr, parts[3].via.bin.size);
+    record->raw = s_bytes(parts[3].via.bin.ptr, parts[3].via.bin.size);
     return true;
 }
 

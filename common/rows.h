@@ -13,7 +13,8 @@
  *                                                that is not PR_OP_PARENT, in the mapping's order. For PR_OP_LOOKUP
  *                                                the value is the key to look up.
  *                                                A row with if_present whose field is NULL is left out.
- *  rejected = [ offset, length, reason, field, detail, raw ]   reason: integer; field: str or nil; raw: bin, the record's bytes
+ *  rejected = [ offset, length, reason, field, detail, raw ]
+ *             reason: integer; field, detail: str or nil; raw: bin, the record's bytes
  *  value    = nil | integer | float64 | str      (str holds any bytes that are valid UTF-8, NUL included)
  */
 
@@ -28,9 +29,9 @@
 #include "common/value.h"
 
 /*  What is noticed in accepted records; number, word (pvrelay_finding.kind), sentence */
-#define PR_NOTES(X)                                                                                   \
-    X(NULL_TEXT, 1, "null_text", "the text \"null\" was taken for NULL")                              \
-    X(ROUNDED_INTEGER, 2, "rounded_integer", "an integer beyond 2^53 was rounded by the exporter")    \
+#define PR_NOTES(X)                                                                                                    \
+    X(NULL_TEXT, 1, "null_text", "the text \"null\" was taken for NULL")                                               \
+    X(ROUNDED_INTEGER, 2, "rounded_integer", "an integer beyond 2^53 was rounded by the exporter")                     \
     X(UNKNOWN_FIELD, 3, "unknown_field", "a field that the mapping does not know was left out")
 
 typedef enum {

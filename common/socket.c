@@ -7,9 +7,10 @@
 #include <sys/un.h>
 
 enum {
-    s_data_hwm = 4,                /* messages of about a mebibyte, on each side of a pipe */
-    s_publish_hwm = 100,           /* small ones; a slow listener loses some */
-    s_linger_ms = 1000,            /* BYE and FAIL shall go out */
+    s_data_hwm = 4,      /* messages of about a mebibyte, on each side of a pipe */
+    s_publish_hwm = 100, /* small ones; a slow listener loses some */
+    s_linger_ms =
+        1000, /* BYE and FAIL shall go out; a SUB that meets a gone publisher would wait in vain, so it does not */
     s_reconnect_ms = 5,            /* a peer that restarts is back in the pipeline at once ... */
     s_reconnect_max_ms = 100,      /* ... and one that stays away is not polled for nothing */
     s_message_max_bytes = 96 << 20 /* a record of 16 MiB, its rows, and escapes */
@@ -31,7 +32,7 @@ static void s_set_options(zsock_t *socket, int type) {
     bool publishes = type == ZMQ_XPUB || type == ZMQ_PUB || type == ZMQ_SUB;
     zsock_set_sndhwm(socket, publishes ? s_publish_hwm : s_data_hwm);
     zsock_set_rcvhwm(socket, publishes ? s_publish_hwm : s_data_hwm);
-    zsock_set_linger(socket, s_linger_ms);
+    zsock_set_linger(socket, type == ZMQ_SUB || type == ZMQ_PUB ? 0 : s_linger_ms);
     zsock_set_maxmsgsize(socket, s_message_max_bytes);
     zsock_set_reconnect_ivl(socket, s_reconnect_ms);
     zsock_set_reconnect_ivl_max(socket, s_reconnect_max_ms);

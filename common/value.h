@@ -32,7 +32,7 @@ static inline pr_value_t pr_value_integer(int64_t integer) {
 static inline pr_value_t pr_value_real(double real) {
     return (pr_value_t){.kind = PR_REAL, .real = real};
 }
-/* Borrows data. */
+/* Borrows data, which must not be NULL, not even of size 0. */
 static inline pr_value_t pr_value_text(const char *data, size_t size) {
     return (pr_value_t){.kind = PR_TEXT, .text = {.data = data, .size = size}};
 }

@@ -82,7 +82,7 @@ static json_t *s_reject_to_json(sqlite3_stmt *row) {
         (json_int_t)sqlite3_column_int64(row, C_OFFSET), "length", (json_int_t)sqlite3_column_int64(row, C_LENGTH),
         "ordinal", (json_int_t)sqlite3_column_int64(row, C_ORDINAL), "field", s_text(row, C_FIELD), "detail",
         s_text(row, C_DETAIL), "raw", text != NULL ? text : json_null());
-    if (text == NULL)
+    if (text == NULL && raw != NULL)
         json_object_set_new(reject, "raw_hex", s_hex(raw, size));
     bool retried = sqlite3_column_type(row, C_RETRIED) != SQLITE_NULL;
     json_object_set_new(reject, "retried_by",

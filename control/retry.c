@@ -85,14 +85,12 @@ static int s_close_file(pr_retry_file_t *file, pr_error_t *err) {
     return failed ? s_cannot_write(file->path, err) : 0;
 }
 
-/* The file for a record: the last one, or a new one when stream or envelope differ. */
-static int s_file_for(pr_retry_t *retry, const char *stream, bool wrangler, pr_retry_file_t **ret_file,
-                      pr_error_t *err) {
+/* The file for a record: the last one, or a new one when stream or envelope differ. NULL with err. Borrowed. */
+static pr_retry_file_t *s_file_for(pr_retry_t *retry, const char *stream, bool wrangler, pr_error_t *err) {
     pr_retry_file_t *last = retry->count > 0 ? &retry->files[retry->count - 1] : NULL;
     if (last == NULL || last->wrangler != wrangler || strcmp(last->stream, stream) != 0) {
-        int result = last != NULL ? s_close_file(last, err) : 0;
-        if (result < 0)
-            return result;
+        if (last != NULL && s_close_file(last, err) < 0)
+            return NULL;
         retry->files = pr_xrealloc(retry->files, (retry->count + 1) * sizeof *retry->files);
         last = &retry->files[retry->count];
         char *path =
@@ -100,19 +98,19 @@ static int s_file_for(pr_retry_t *retry, const char *stream, bool wrangler, pr_r
         *last = (pr_retry_file_t){.path = path, .stream = pr_xstrdup(stream), .wrangler = wrangler};
         retry->count++;
         last->out = fopen(path, "we");
-        if (last->out == NULL)
-            return s_cannot_write(path, err);
+        if (last->out == NULL) {
+            s_cannot_write(path, err);
+            return NULL;
+        }
         fputs(wrangler ? "[{\"results\":[\n" : "[\n", last->out);
     }
-    *ret_file = last;
-    return 0;
+    return last;
 }
 
 static int s_write_record(pr_retry_t *retry, sqlite3_stmt *row, pr_error_t *err) {
-    pr_retry_file_t *file = NULL;
-    int result = s_file_for(retry, pr_ledger_text(row, 1), sqlite3_column_int(row, 2) != 0, &file, err);
-    if (result < 0)
-        return result;
+    pr_retry_file_t *file = s_file_for(retry, pr_ledger_text(row, 1), sqlite3_column_int(row, 2) != 0, err);
+    if (file == NULL)
+        return -PR_E_CONFIG;
     const void *raw = sqlite3_column_blob(row, 3);
     size_t size = (size_t)sqlite3_column_bytes(row, 3);
     if (file->records > 0)

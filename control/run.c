@@ -101,9 +101,9 @@ static int s_set_target(pr_config_t *config, const char *target, pr_error_t *err
     char *absolute = s_absolute(target);
     if (absolute == NULL)
         return pr_error_set(err, PR_E_TARGET, "%s: its folder cannot be used: %s", target, strerror(errno));
-    s_replace(&config->target, absolute);
+    s_replace(&config->target, absolute); /* target may have been this string, and is gone now */
     if (stat(absolute, &status) == 0 && !S_ISREG(status.st_mode))
-        return pr_error_set(err, PR_E_TARGET, "%s: is not a file", target);
+        return pr_error_set(err, PR_E_TARGET, "%s: is not a file", absolute);
     return 0;
 }
 
@@ -168,7 +168,7 @@ int pr_run_configure(const char *command, const pr_run_options_t *options, const
                      pr_config_t **ret_config, pr_error_t *err) {
     pr_config_t *config = NULL;
     if (options->config != NULL) {
-        int result = pr_config_load(options->config, &config, err);
+        int result = pr_config_load_settings(options->config, &config, err);
         if (result < 0)
             return result;
     } else {

@@ -297,8 +297,10 @@ static int s_find(pr_status_t *status, const char *target, const char *run_dir, 
         status->run_dir = pr_xstrdup(folder);
         *ret_transformers = config->transformers;
     }
-    if (result == 0)
-        status->target = pr_xstrdup(target != NULL ? absolute : config->target);
+    if (result == 0 && target != NULL)
+        status->target = pr_xstrdup(absolute);
+    else if (config != NULL)
+        status->target = pr_xstrdup(config->target);
     pr_config_destroy(&config);
     free(path);
     free(folder);

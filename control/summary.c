@@ -232,7 +232,7 @@ bool pr_summary_balances(const pr_summary_t *summary) {
 
 static void s_print_row(FILE *out, const char *name, const pr_ledger_stream_t *stream, double seconds,
                         uint64_t records) {
-    fprintf(out, "%-12s %12s %12s %12s %9s %12s %9s %9s %10s\n", name, pr_format_count(stream->read).text,
+    fprintf(out, "%-7s %9s %9s %9s %8s %9s %8s %7s %7s\n", name, pr_format_count(stream->read).text,
             pr_format_count(stream->written).text, pr_format_count(stream->unchanged).text,
             pr_format_count(stream->rejected).text, pr_format_count(stream->validated).text,
             pr_format_bytes(stream->bytes).text, pr_format_seconds(seconds).text,
@@ -241,8 +241,8 @@ static void s_print_row(FILE *out, const char *name, const pr_ledger_stream_t *s
 
 static void s_print_table(const pr_summary_t *summary, FILE *out) {
     pr_ledger_stream_t total = {0};
-    fprintf(out, "%-12s %12s %12s %12s %9s %12s %9s %9s %10s\n", "stream", "read", "written", "unchanged", "rejected",
-            "validated", "bytes", "seconds", "records/s");
+    fprintf(out, "%-7s %9s %9s %9s %8s %9s %8s %7s %7s\n", "stream", "read", "written", "unchanged", "rejected",
+            "validated", "bytes", "seconds", "rec/s");
     for (size_t i = 0; i < summary->streams_count; i++) {
         const pr_ledger_stream_t *stream = &summary->streams[i];
         s_print_row(out, stream->name, stream, summary->seconds[i], summary->records_seen[i]);

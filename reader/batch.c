@@ -176,10 +176,10 @@ static int s_read_records(pr_batcher_t *self, const pr_result_set_t *set, uint64
 
 static void s_pack_slices(const pr_batcher_t *self, size_t count, zmq_msg_t *ret_slices) {
     zmq_msg_init_size(ret_slices, count * 2 * sizeof(uint32_t));
-    uint32_t *words = zmq_msg_data(ret_slices);
+    uint8_t *words = zmq_msg_data(ret_slices);
     for (size_t i = 0; i < count; i++) {
-        words[2 * i] = htole32(self->slices[i].offset - self->slices[0].offset);
-        words[2 * i + 1] = htole32(self->slices[i].length);
+        uint32_t pair[2] = {htole32(self->slices[i].offset - self->slices[0].offset), htole32(self->slices[i].length)};
+        memcpy(words + i * sizeof pair, pair, sizeof pair); /* a frame's data need not be aligned */
     }
 }
 

@@ -54,20 +54,21 @@ static void s_close(void **context) {
 /* Unpack the slices into self->slices and see that all of them lie inside the batch. */
 static int s_unpack_slices(pr_transformer_stage_t *self, const pr_msg_batch_t *batch, pr_inbound_t *inbound,
                            pr_error_t *err) {
-    const uint32_t *words = zmq_msg_data(&inbound->frames[0]);
+    const uint8_t *words = zmq_msg_data(&inbound->frames[0]);
     uint64_t bytes = batch->end - batch->begin;
     if (batch->count == 0 || zmq_msg_size(&inbound->frames[0]) != (size_t)batch->count * 2 * sizeof(uint32_t))
         return pr_error_set(err, PR_E_PROTOCOL, "BATCH whose slices are not as many as its records");
-    if (batch->end <= batch->begin || bytes > SIZE_MAX - PR_JSON_PADDING ||
-        zmq_msg_size(&inbound->frames[1]) < bytes + PR_JSON_PADDING)
+    if (batch->end <= batch->begin || bytes > UINT32_MAX || zmq_msg_size(&inbound->frames[1]) < bytes + PR_JSON_PADDING)
         return pr_error_set(err, PR_E_PROTOCOL, "BATCH that is shorter than it says");
     if (batch->count > self->slices_room) {
         self->slices_room = batch->count;
         self->slices = pr_xrealloc(self->slices, self->slices_room * sizeof *self->slices);
     }
     for (uint32_t i = 0; i < batch->count; i++) {
-        uint32_t offset = le32toh(words[2 * i]);
-        uint32_t length = le32toh(words[2 * i + 1]);
+        uint32_t pair[2]; /* a frame's data need not be aligned */
+        memcpy(pair, words + i * sizeof pair, sizeof pair);
+        uint32_t offset = le32toh(pair[0]);
+        uint32_t length = le32toh(pair[1]);
         if (offset > bytes || length > bytes - offset)
             return pr_error_set(err, PR_E_PROTOCOL, "BATCH with a record beyond its end");
         self->slices[i] = (pr_slice_t){.offset = offset, .length = length};
@@ -106,7 +107,8 @@ static void s_count(pr_transformer_stage_t *self, const pr_msg_batch_t *batch, c
     counters->records_ok += counts->ok;
     counters->records_rejected += counts->rejected;
     counters->last_progress_ms = (uint64_t)pr_calendar_ms();
-    for (size_t i = 0; i < PR_REJECT_REASONS && i < PR_WIRE_LIST; i++)
+    _Static_assert((int)PR_REJECT_REASONS <= (int)PR_WIRE_LIST, "COUNTERS has a number for each reason");
+    for (size_t i = 0; i < PR_REJECT_REASONS; i++)
         counters->rejects.at[i] += counts->rejected_by_reason[i];
 }
 

@@ -25,8 +25,8 @@ void pr_proof_destroy(pr_proof_t **proof);
 int pr_proof_commit(pr_proof_t *proof, int64_t checkpoint, pr_range_t range, uint64_t digest, uint64_t rejected,
                     pr_proof_list_t *list, uint64_t *ret_rows, pr_error_t *err);
 
-/*  Prove the whole: foreign_key_check, quick_check, accounts (read = written + unchanged + rejected per stream, against the
- *  plan), records present per stream, derived columns recomputed. */
+/*  Prove the whole: foreign_key_check, quick_check, accounts (read = written + unchanged + rejected per stream,
+ *  against the plan), records present per stream, derived columns recomputed. */
 int pr_proof_whole(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err);
 
 #endif

@@ -72,7 +72,7 @@ int pr_target_run_at_hand(pr_target_t *target, int64_t run, pr_error_t *err) {
         return 0;
     pr_plan_t *plan = NULL;
     int result = pr_target_run_plan(target, run, &plan, err);
-    if (result < 0)
+    if (result != 0)
         return result;
     free(target->run_records);
     target->run_records = pr_xcalloc(plan->count, sizeof *target->run_records);
@@ -158,8 +158,10 @@ int pr_target_run_find(pr_target_t *target, const char *id, pr_target_run_t *ret
     else if (step != SQLITE_DONE)
         result = pr_target_fail(target, err, "looking for a run");
     sqlite3_reset(statement);
-    if (result < 0 || step == SQLITE_DONE)
+    if (result < 0)
         return result;
+    if (step == SQLITE_DONE)
+        return 0;
     result = pr_target_run_at_hand(target, run.number, err);
     if (result == 0)
         result = s_read_row(target, &run, err);

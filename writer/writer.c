@@ -397,7 +397,7 @@ static int s_commit_batch(pr_writer_t *self, pr_range_t range, pr_inbound_t *inb
         s_ask_to_go_back(self, begun_ms);
         return 0;
     }
-    if (result < 0) {
+    if (result != 0) {
         pr_target_batch_rollback(self->target);
         return pr_error_set(err, problem.code, "%s", problem.text);
     }

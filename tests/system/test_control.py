@@ -258,10 +258,10 @@ class Supervision(unittest.TestCase):
         self.assertEqual(done.stdout, f"""\
 Run 1, mapping el-to-hub, into {target}
 
-stream               read      written    unchanged  rejected    validated     bytes   seconds  records/s
-audits                  2            2            0         0            2      90 B         -          -
-modules                10            8            1         1            9     900 B         -          -
-all                    12           10            1         1           11     990 B     0.500         24
+stream       read   written unchanged rejected validated    bytes seconds   rec/s
+audits          2         2         0        0         2     90 B       -       -
+modules        10         8         1        1         9    900 B       -       -
+all            12        10         1        1        11    990 B   0.500      24
 
 read = written + unchanged + rejected
   audits: 2 = 2 + 0 + 0, holds

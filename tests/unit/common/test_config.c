@@ -63,6 +63,19 @@ static void test_defaults_and_relative_paths(void **state) {
     pr_config_destroy(&config);
 }
 
+static void test_settings_alone(void **state) {
+    (void)state;
+    pr_config_t *config = NULL;
+    assert_int_equal(s_load("{\"batch_bytes\": 65536}", &config, NULL), -PR_E_CONFIG);
+    assert_null(config);
+    assert_int_equal(pr_config_load_settings(s_path, &config, NULL), 0);
+    assert_int_equal(config->batch_bytes, 65536);
+    assert_null(config->target);
+    assert_null(config->run_dir);
+    assert_int_equal(config->sources_count, 0);
+    pr_config_destroy(&config);
+}
+
 static void test_saved_is_loaded(void **state) {
     (void)state;
     pr_config_t *config = pr_config_new();
@@ -156,6 +169,34 @@ static void test_run_dir(void **state) {
     assert_non_null(strstr(err.text, ": too long for a run folder: sockets in it have paths of at most 107 bytes"));
 }
 
+/* In /tmp anybody could have made our folder before us. */
+static void test_run_dir_of_another_user(void **state) {
+    (void)state;
+    char theirs[128];
+    char inside[160];
+    char expected[256];
+    pr_error_t err = PR_ERROR_INIT;
+    if (geteuid() != 0)
+        skip(); /* only root can give a folder away */
+    snprintf(theirs, sizeof theirs, "/tmp/pvr-theirs-%d", (int)getpid());
+    snprintf(inside, sizeof inside, "%s/run", theirs);
+    assert_int_equal(mkdir(theirs, 0755), 0);
+    assert_int_equal(chown(theirs, 12345, 12345), 0);
+    assert_int_equal(pr_config_make_run_dir(inside, &err), -PR_E_CONFIG);
+    snprintf(expected, sizeof expected, "%s: the run folder belongs to another user", theirs);
+    assert_string_equal(err.text, expected);
+    pr_error_clear(&err);
+    assert_int_equal(pr_config_make_run_dir(theirs, &err), -PR_E_CONFIG);
+    assert_string_equal(err.text, expected);
+    rmdir(theirs);
+    assert_int_equal(symlink("/root", theirs), 0);
+    pr_error_clear(&err);
+    assert_int_equal(pr_config_make_run_dir(inside, &err), -PR_E_CONFIG);
+    snprintf(expected, sizeof expected, "%s: is in the way of the run folder", theirs);
+    assert_string_equal(err.text, expected);
+    unlink(theirs);
+}
+
 static void test_default_run_dir(void **state) {
     (void)state;
     setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
@@ -173,7 +214,11 @@ static void test_default_run_dir(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_defaults_and_relative_paths),
-                                       cmocka_unit_test(test_saved_is_loaded), cmocka_unit_test(test_mistakes),
-                                       cmocka_unit_test(test_run_dir), cmocka_unit_test(test_default_run_dir)};
+                                       cmocka_unit_test(test_settings_alone),
+                                       cmocka_unit_test(test_saved_is_loaded),
+                                       cmocka_unit_test(test_mistakes),
+                                       cmocka_unit_test(test_run_dir),
+                                       cmocka_unit_test(test_run_dir_of_another_user),
+                                       cmocka_unit_test(test_default_run_dir)};
     return cmocka_run_group_tests(tests, s_set_up, s_tear_down);
 }

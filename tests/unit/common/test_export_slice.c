@@ -280,8 +280,7 @@ static void test_slice_at_the_end_of_memory(void **state) {
     size_t records = 0;
     while (size < 1000) {
         static const char *const samples[] = {"{}", "{\"a\": \"\\\\\"}", "{\"status\": \"ok\", \"n\": [[1, {}]]}",
-                                              "{\"comment\": \"un \\\"gros\\\" d\xc3\xa9"
-                                              "faut {[\"}"};
+                                              "{\"comment\": \"un \\\"gros\\\" d\303\251faut {[\"}"};
         const char *sample = samples[records % 4];
         size = s_append(text, size, sample);
         ends[records++] = size;

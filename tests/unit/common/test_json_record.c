@@ -375,13 +375,13 @@ static void test_deep_and_long(void **state) {
     size_t count, size = (size_t)1 << 20;
     char *record = malloc(size + 16);
     (void)state;
-    memset(record, '[', size);
-    memcpy(record, "{\"a\":", 5);
+    size_t head = (size_t)sprintf(record, "{\"a\":");
+    memset(record + head, '[', size - head);
     assert_int_equal(s_parse_with(record, size, ']', &fields, &count), PR_R_MALFORMED_JSON);
-    memset(record, 'x', size);
-    memcpy(record, "{\"a\":\"", 6);
+    head = (size_t)sprintf(record, "{\"a\":\"");
+    memset(record + head, 'x', size - head);
     strcpy(record + size, "\"}");
-    assert_int_equal(s_parse(record, 1)->text_size, size - 6);
+    assert_int_equal(s_parse(record, 1)->text_size, size - head);
     s_parse("{\"a\":1}", 1);
     free(record);
 }

@@ -14,6 +14,7 @@
 
 #include "common/alloc.h"
 #include "common/migrate.h"
+#include "tests/unit/folder.h"
 
 static const char S_OURS[] = PR_SOURCE_DIR "/migrations";
 
@@ -32,9 +33,7 @@ static int s_setup(void **state) {
 static int s_teardown(void **state) {
     s_fx_t *fx = *state;
     sqlite3_close(fx->db);
-    char *command = pr_xasprintf("rm -rf '%s'", fx->folder);
-    int result = system(command);
-    free(command);
+    int result = pr_test_folder_remove(fx->folder);
     free(fx);
     return result;
 }

@@ -86,10 +86,12 @@ static pr_position_t s_check(const pr_batcher_t *batcher, pr_batch_t *batch, pr_
     assert_memory_equal(bytes, s_text + batch->range.begin, size);
     assert_true(batch->digest == XXH3_64bits(bytes, size));
     assert_int_equal(zmq_msg_size(&batch->slices), batch->range.count * 8);
-    const uint32_t *slices = zmq_msg_data(&batch->slices);
+    const uint8_t *slices = zmq_msg_data(&batch->slices);
     for (uint32_t i = 0; i < batch->range.count; i++) {
-        uint32_t offset = le32toh(slices[2 * i]);
-        uint32_t length = le32toh(slices[2 * i + 1]);
+        uint32_t pair[2];
+        memcpy(pair, slices + i * sizeof pair, sizeof pair);
+        uint32_t offset = le32toh(pair[0]);
+        uint32_t length = le32toh(pair[1]);
         char *record = strndup(bytes + offset, length);
         char id[32];
         snprintf(id, sizeof id, "\"S1-%llu\"", (unsigned long long)(batch->range.first + i));

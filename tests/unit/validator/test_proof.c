@@ -16,6 +16,7 @@
 #include <xxhash.h>
 
 #include "common/alloc.h"
+#include "tests/unit/folder.h"
 #include "validator/proof.h"
 
 #define S_RUN "0b1c6a52-4f7d-4c56-9a34-000000000001"
@@ -218,12 +219,9 @@ static int s_teardown(void **state) {
     pr_mapping_destroy(&f->mapping);
     pr_proof_list_destroy(&f->list);
     assert_int_equal(sqlite3_close(f->db), SQLITE_OK);
-    for (int i = 0; i < S_SOURCES; i++) {
-        unlink(f->paths[i]);
+    for (int i = 0; i < S_SOURCES; i++)
         free(f->paths[i]);
-    }
-    unlink(f->target);
-    rmdir(f->folder);
+    assert_int_equal(pr_test_folder_remove(f->folder), 0);
     free(f->target);
     free(f);
     return 0;
@@ -402,7 +400,8 @@ static char *s_cell_text(s_fixture_t *f, const s_cell_case_t *cell) {
     pr_value_t value = pr_value_null();
     const unsigned char *bytes = sqlite3_column_blob(statement, 0);
     int size = sqlite3_column_bytes(statement, 0);
-    switch (sqlite3_column_type(statement, 0)) {
+    int type = sqlite3_column_type(statement, 0);
+    switch (type) {
     case SQLITE_INTEGER:
         value = pr_value_integer(sqlite3_column_int64(statement, 0));
         break;
@@ -416,7 +415,7 @@ static char *s_cell_text(s_fixture_t *f, const s_cell_case_t *cell) {
         break;
     }
     pr_value_print(&value, buffer, sizeof buffer);
-    if (sqlite3_column_type(statement, 0) == SQLITE_BLOB) {
+    if (type == SQLITE_BLOB) {
         strcpy(buffer, "x'");
         for (int i = 0; i < size; i++)
             sprintf(buffer + strlen(buffer), "%02x", bytes[i]);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,8 +175,8 @@ static void test_deep_nesting_is_refused(void **state) {
     (void)state;
     size_t size = 1U << 20;
     char *data = calloc(size + PR_LEGACY_PADDING, 1);
-    memset(data, '[', size);
-    memcpy(data, "{\"id\":", 6);
+    size_t head = (size_t)sprintf(data, "{\"id\":");
+    memset(data + head, '[', size - head);
     pr_legacy_parser_t *parser = pr_legacy_parser_new(s_names, S_FIELDS);
     pr_legacy_record_t record;
     assert_false(pr_legacy_parse(parser, data, true, &record));

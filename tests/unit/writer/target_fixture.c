@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "common/alloc.h"
+#include "tests/unit/folder.h"
 #include "writer/target_sqlite.h"
 
 fx_t *fx_new(void) {
@@ -33,9 +34,7 @@ void fx_destroy(fx_t **fx) {
     fx_close(*fx);
     pr_plan_destroy(&(*fx)->plan);
     pr_mapping_destroy(&(*fx)->mapping);
-    char *command = pr_xasprintf("rm -rf '%s'", (*fx)->folder);
-    assert_int_equal(system(command), 0);
-    free(command);
+    assert_int_equal(pr_test_folder_remove((*fx)->folder), 0);
     free(*fx);
     *fx = NULL;
 }

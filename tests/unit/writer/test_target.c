@@ -451,7 +451,7 @@ static void test_full_disk(void **state) {
     fx_t *fx = *state;
     pr_error_t err = PR_ERROR_INIT;
     char expected[400];
-    char again[400] = "";
+    char again[sizeof err.text] = "";
     fx_record_t record;
     fx_open(fx);
     fx_begin(fx, S_RUN_1, 1, 20000);
@@ -472,8 +472,7 @@ static void test_full_disk(void **state) {
     assert_int_equal(result, -PR_E_TARGET_FULL);
     snprintf(expected, sizeof expected,
              "source 1 (modules), record %d: %s: table el_modules: database or disk is full; make room, then the same "
-             "command "
-             "continues",
+             "command continues",
              (int)ordinal - 1, fx->path);
     assert_string_equal(err.text, expected);
     /* Every call says the same until the rollback. */
