@@ -1011,15 +1011,20 @@ static void s_parse_trap(options_t *options, const char *text) {
     options->count[trap] = count;
 }
 
-static void s_settle_size(options_t *options, bool preset, bool audits, bool modules) {
-    if (preset && (audits || modules || options->modules_per_audit != 0))
+/* Which options of the size were given. */
+typedef struct {
+    bool preset, audits, modules;
+} given_t;
+
+static void s_settle_size(options_t *options, given_t given) {
+    if (given.preset && (given.audits || given.modules || options->modules_per_audit != 0))
         s_die(EXIT_USAGE,
               "--preset production has a size of its own: leave out --audits, --modules, --modules-per-audit");
-    if (audits && modules)
+    if (given.audits && given.modules)
         s_die(EXIT_USAGE, "give --audits or --modules, not both");
-    if (!audits && !modules && options->modules_per_audit != 0)
+    if (!given.audits && !given.modules && options->modules_per_audit != 0)
         s_die(EXIT_USAGE, "--modules-per-audit needs --audits or --modules");
-    options->production = !audits && !modules;
+    options->production = !given.audits && !given.modules;
     if (options->production) {
         options->audits = 2;
         options->modules = FORGES_MODULES + JALIBAT_MODULES;
@@ -1027,7 +1032,7 @@ static void s_settle_size(options_t *options, bool preset, bool audits, bool mod
     }
     if (options->modules_per_audit == 0)
         options->modules_per_audit = 500;
-    if (modules)
+    if (given.modules)
         options->audits = (options->modules + options->modules_per_audit - 1) / options->modules_per_audit;
     else if (options->audits > UINT64_C(1) << 40 || options->modules_per_audit > UINT64_C(1) << 20)
         s_die(EXIT_USAGE, "so many modules would not fit any disk");
@@ -1064,87 +1069,86 @@ static void s_check(options_t *options) {
     }
 }
 
-static void s_parse(int argc, char **argv, options_t *ret_options) {
-    enum {
-        OPT_OUT = 256,
-        OPT_PRESET,
-        OPT_AUDITS,
-        OPT_PER_AUDIT,
-        OPT_MODULES,
-        OPT_SEED,
-        OPT_SHAPE,
-        OPT_LAYOUT,
-        OPT_TRAP,
-        OPT_HELP,
-        OPT_VERSION
-    };
-    static const struct option table[] = {{"out", required_argument, NULL, OPT_OUT},
-                                          {"preset", required_argument, NULL, OPT_PRESET},
-                                          {"audits", required_argument, NULL, OPT_AUDITS},
-                                          {"modules-per-audit", required_argument, NULL, OPT_PER_AUDIT},
-                                          {"modules", required_argument, NULL, OPT_MODULES},
-                                          {"seed", required_argument, NULL, OPT_SEED},
-                                          {"shape", required_argument, NULL, OPT_SHAPE},
-                                          {"layout", required_argument, NULL, OPT_LAYOUT},
-                                          {"trap", required_argument, NULL, OPT_TRAP},
-                                          {"help", no_argument, NULL, OPT_HELP},
-                                          {"version", no_argument, NULL, OPT_VERSION},
-                                          {NULL, 0, NULL, 0}};
+enum {
+    OPT_OUT = 256,
+    OPT_PRESET,
+    OPT_AUDITS,
+    OPT_PER_AUDIT,
+    OPT_MODULES,
+    OPT_SEED,
+    OPT_SHAPE,
+    OPT_LAYOUT,
+    OPT_TRAP,
+    OPT_HELP,
+    OPT_VERSION
+};
+
+static const struct option s_table[] = {
+    {"out", required_argument, NULL, OPT_OUT},         {"preset", required_argument, NULL, OPT_PRESET},
+    {"audits", required_argument, NULL, OPT_AUDITS},   {"modules-per-audit", required_argument, NULL, OPT_PER_AUDIT},
+    {"modules", required_argument, NULL, OPT_MODULES}, {"seed", required_argument, NULL, OPT_SEED},
+    {"shape", required_argument, NULL, OPT_SHAPE},     {"layout", required_argument, NULL, OPT_LAYOUT},
+    {"trap", required_argument, NULL, OPT_TRAP},       {"help", no_argument, NULL, OPT_HELP},
+    {"version", no_argument, NULL, OPT_VERSION},       {NULL, 0, NULL, 0},
+};
+
+static void s_take_option(int option, options_t *options, given_t *given) {
     static const char *const presets[] = {"production", NULL};
-    options_t options = {.seed = 1};
-    bool preset = false;
-    bool audits = false;
-    bool modules = false;
-    int option;
-    while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
-        switch (option) {
-        case OPT_OUT:
-            options.out = optarg;
-            break;
-        case OPT_PRESET:
-            s_parse_word("--preset", optarg, presets);
-            preset = true;
-            break;
-        case OPT_AUDITS:
-            options.audits = s_parse_number("--audits", optarg);
-            audits = true;
-            break;
-        case OPT_PER_AUDIT:
-            options.modules_per_audit = s_parse_number("--modules-per-audit", optarg);
-            if (options.modules_per_audit == 0)
-                s_die(EXIT_USAGE, "--modules-per-audit: must be at least 1");
-            break;
-        case OPT_MODULES:
-            options.modules = s_parse_number("--modules", optarg);
-            modules = true;
-            break;
-        case OPT_SEED:
-            options.seed = s_parse_number("--seed", optarg);
-            break;
-        case OPT_SHAPE:
-            options.shape = (shape_t)s_parse_word("--shape", optarg, s_shapes);
-            break;
-        case OPT_LAYOUT:
-            options.layout = (layout_t)s_parse_word("--layout", optarg, s_layouts);
-            break;
-        case OPT_TRAP:
-            s_parse_trap(&options, optarg);
-            break;
-        case OPT_HELP:
-            s_print_help();
-            exit(0);
-        case OPT_VERSION:
-            puts("pvrelay-export-gen " PVRELAY_VERSION);
-            exit(0);
-        default: /* getopt_long has said what is wrong */
-            exit(EXIT_USAGE);
-        }
+    switch (option) {
+    case OPT_OUT:
+        options->out = optarg;
+        break;
+    case OPT_PRESET:
+        s_parse_word("--preset", optarg, presets);
+        given->preset = true;
+        break;
+    case OPT_AUDITS:
+        options->audits = s_parse_number("--audits", optarg);
+        given->audits = true;
+        break;
+    case OPT_PER_AUDIT:
+        options->modules_per_audit = s_parse_number("--modules-per-audit", optarg);
+        if (options->modules_per_audit == 0)
+            s_die(EXIT_USAGE, "--modules-per-audit: must be at least 1");
+        break;
+    case OPT_MODULES:
+        options->modules = s_parse_number("--modules", optarg);
+        given->modules = true;
+        break;
+    case OPT_SEED:
+        options->seed = s_parse_number("--seed", optarg);
+        break;
+    case OPT_SHAPE:
+        options->shape = (shape_t)s_parse_word("--shape", optarg, s_shapes);
+        break;
+    case OPT_LAYOUT:
+        options->layout = (layout_t)s_parse_word("--layout", optarg, s_layouts);
+        break;
+    case OPT_TRAP:
+        s_parse_trap(options, optarg);
+        break;
+    case OPT_HELP:
+        s_print_help();
+        exit(0);
+    case OPT_VERSION:
+        puts("pvrelay-export-gen " PVRELAY_VERSION);
+        exit(0);
+    default: /* getopt_long has said what is wrong */
+        exit(EXIT_USAGE);
     }
+}
+
+static void s_parse(int argc, char **argv, options_t *ret_options) {
+    options_t options = {.seed = 1};
+    given_t given = {0};
+    int option;
+    while ((option = getopt_long(argc, argv, "", s_table, NULL)) != -1)
+        s_take_option(option, &options, &given);
     if (optind < argc)
         s_die(EXIT_USAGE, "unexpected argument \"%s\" (try --help)", argv[optind]);
     if (options.out == NULL)
         s_die(EXIT_USAGE, "--out DIR is missing (try --help)");
-    s_settle_size(&options, preset, audits, modules);
+    s_settle_size(&options, given);
     s_check(&options);
     *ret_options = options;
 }

@@ -897,6 +897,15 @@ static void s_read_root(s_load_t *load, s_spot_t root) {
 
 static void s_read_text(s_load_t *load, const char *text, size_t size) {
     json_error_t error;
+    const char *nul = memchr(text, '\0', size);
+    if (nul != NULL) { /* jansson reads over it between two tokens, and the index of lines must not read another file */
+        int line = 1;
+        for (const char *at = text; at < nul; at++) {
+            line += *at == '\n';
+        }
+        pr_lint_add(&load->lint, line, "not valid JSON: a NUL byte, expected a JSON object");
+        return;
+    }
     json_t *json = json_loadb(text, size, JSON_DECODE_ANY, &error);
     if (json == NULL) {
         pr_lint_add(&load->lint, error.line > 0 ? error.line : 0, "not valid JSON: %s, expected a JSON object",

@@ -18,6 +18,7 @@
 #include "common/fault.h"
 #include "common/json_record.h"
 #include "common/log.h"
+#include "common/outbox.h"
 #include "transformer/transform.h"
 
 typedef struct {
@@ -25,9 +26,7 @@ typedef struct {
     pr_transformer_t *transformer;
     pr_slice_t *slices;
     size_t slices_room;
-    pr_message_t ready; /* ROWS that wait for room */
-    zmq_msg_t ready_rows;
-    bool has_ready;
+    pr_outbox_t outbox; /* ROWS that wait for room */
 } pr_transformer_stage_t;
 
 static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
@@ -43,8 +42,7 @@ static void s_close(void **context) {
     pr_transformer_stage_t *self = *context;
     if (self == NULL)
         return;
-    if (self->has_ready)
-        zmq_msg_close(&self->ready_rows);
+    pr_outbox_drop(&self->outbox, self->daemon);
     pr_transformer_destroy(&self->transformer);
     free(self->slices);
     free(self);
@@ -88,17 +86,6 @@ static int s_check_batch(pr_transformer_stage_t *self, const pr_msg_batch_t *bat
     return 0;
 }
 
-static void s_free_buffer(void *data, void *hint) {
-    (void)hint;
-    free(data);
-}
-
-static void s_send_ready(pr_transformer_stage_t *self) {
-    self->has_ready = pr_daemon_send(self->daemon, self->daemon->out, &self->ready, &self->ready_rows, 1) == 0;
-    self->daemon->hold = self->has_ready;
-    self->daemon->want_out = self->has_ready;
-}
-
 static void s_count(pr_transformer_stage_t *self, const pr_msg_batch_t *batch, const pr_transform_counts_t *counts) {
     pr_msg_counters_t *counters = &self->daemon->counters;
     counters->batches++;
@@ -135,19 +122,18 @@ static int s_on_batch(pr_transformer_stage_t *self, pr_inbound_t *inbound, pr_er
                             batch->source, (unsigned long long)batch->first);
     }
     s_count(self, batch, &counts);
-    self->ready = (pr_message_t){.id = PR_MSG_ROWS,
-                                 .rows = {.stream = batch->stream,
-                                          .source = batch->source,
-                                          .first = batch->first,
-                                          .count = batch->count,
-                                          .begin = batch->begin,
-                                          .end = batch->end,
-                                          .digest = batch->digest,
-                                          .mapping_digest = self->daemon->mapping->digest}};
+    pr_message_t message = {.id = PR_MSG_ROWS,
+                            .rows = {.stream = batch->stream,
+                                     .source = batch->source,
+                                     .first = batch->first,
+                                     .count = batch->count,
+                                     .begin = batch->begin,
+                                     .end = batch->end,
+                                     .digest = batch->digest,
+                                     .mapping_digest = self->daemon->mapping->digest}};
     size_t size = rows.size;
-    zmq_msg_init_data(&self->ready_rows, msgpack_sbuffer_release(&rows), size, s_free_buffer, NULL);
     pr_fault("transformer.before-rows");
-    s_send_ready(self);
+    pr_outbox_send(&self->outbox, self->daemon, &message, msgpack_sbuffer_release(&rows), size);
     pr_fault("transformer.after-rows");
     return 0;
 }
@@ -168,11 +154,8 @@ static int s_on_message(void *context, pr_inbound_t *inbound, pr_error_t *err) {
 static int s_on_progress(void *context, const pr_msg_progress_t *progress, bool fresh, pr_error_t *err) {
     (void)err;
     pr_transformer_stage_t *self = context;
-    if (fresh && self->has_ready) { /* made for a run or a writer that is no more */
-        zmq_msg_close(&self->ready_rows);
-        self->has_ready = false;
-        self->daemon->hold = false;
-    }
+    if (fresh) /* what waits was made for a run or a writer that is no more */
+        pr_outbox_drop(&self->outbox, self->daemon);
     self->daemon->counters.checkpoint = (uint64_t)progress->checkpoint;
     return 0;
 }
@@ -181,8 +164,7 @@ static int s_on_turn(void *context, int64_t now_ms, pr_error_t *err) {
     (void)now_ms;
     (void)err;
     pr_transformer_stage_t *self = context;
-    if (self->has_ready)
-        s_send_ready(self);
+    pr_outbox_flush(&self->outbox, self->daemon);
     return 0;
 }
 

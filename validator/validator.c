@@ -13,6 +13,7 @@
 #include "common/failure.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/outbox.h"
 #include "validator/proof.h"
 
 enum { s_failures_max = 1000 }; /* of one commit that are told one by one; all are counted */
@@ -22,9 +23,7 @@ typedef struct {
     pr_proof_t *proof;
     pr_run_id_t proof_run;
     pr_proof_list_t *list;
-    pr_message_t ready; /* a VERDICT that waits for room */
-    zmq_msg_t ready_list;
-    bool has_ready;
+    pr_outbox_t outbox; /* a VERDICT that waits for room */
 } pr_validator_t;
 
 static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
@@ -40,8 +39,7 @@ static void s_close(void **context) {
     pr_validator_t *self = *context;
     if (self == NULL)
         return;
-    if (self->has_ready)
-        zmq_msg_close(&self->ready_list);
+    pr_outbox_drop(&self->outbox, self->daemon);
     pr_proof_destroy(&self->proof);
     pr_proof_list_destroy(&self->list);
     free(self);
@@ -59,17 +57,6 @@ static int s_open_proof(pr_validator_t *self, pr_run_id_t run, pr_error_t *err) 
                          err);
 }
 
-static void s_free_buffer(void *data, void *hint) {
-    (void)hint;
-    free(data);
-}
-
-static void s_send_ready(pr_validator_t *self) {
-    self->has_ready = pr_daemon_send(self->daemon, self->daemon->out, &self->ready, &self->ready_list, 1) == 0;
-    self->daemon->hold = self->has_ready;
-    self->daemon->want_out = self->has_ready;
-}
-
 static int s_send_verdict(pr_validator_t *self, int64_t checkpoint, uint64_t rows, pr_error_t *err) {
     void *data = NULL;
     size_t size = 0;
@@ -77,10 +64,9 @@ static int s_send_verdict(pr_validator_t *self, int64_t checkpoint, uint64_t row
         return pr_error_set(err, PR_E_INTERNAL, "checkpoint %lld: the verdict cannot be packed", (long long)checkpoint);
     self->daemon->counters.failures += self->list->failures_total;
     pr_proof_list_clear(self->list);
-    self->ready = (pr_message_t){.id = PR_MSG_VERDICT, .verdict = {.checkpoint = checkpoint, .rows = rows}};
-    zmq_msg_init_data(&self->ready_list, data, size, s_free_buffer, NULL);
+    pr_message_t message = {.id = PR_MSG_VERDICT, .verdict = {.checkpoint = checkpoint, .rows = rows}};
     pr_fault("validator.before-verdict");
-    s_send_ready(self);
+    pr_outbox_send(&self->outbox, self->daemon, &message, data, size);
     pr_fault("validator.after-verdict");
     return 0;
 }
@@ -135,11 +121,8 @@ static int s_on_message(void *context, pr_inbound_t *inbound, pr_error_t *err) {
 static int s_on_progress(void *context, const pr_msg_progress_t *progress, bool fresh, pr_error_t *err) {
     (void)err;
     pr_validator_t *self = context;
-    if (fresh && self->has_ready) { /* for a writer that is no more: it will ask again */
-        zmq_msg_close(&self->ready_list);
-        self->has_ready = false;
-        self->daemon->hold = false;
-    }
+    if (fresh) /* what waits is for a writer that is no more: the new one will ask again */
+        pr_outbox_drop(&self->outbox, self->daemon);
     self->daemon->counters.records_total = progress->committed;
     return 0;
 }
@@ -148,8 +131,7 @@ static int s_on_turn(void *context, int64_t now_ms, pr_error_t *err) {
     (void)now_ms;
     (void)err;
     pr_validator_t *self = context;
-    if (self->has_ready)
-        s_send_ready(self);
+    pr_outbox_flush(&self->outbox, self->daemon);
     return 0;
 }
 

@@ -18,7 +18,7 @@
  *  Invariants:
  *      a batch is taken only if it begins exactly at the committed position (pr_range_relation)
  *      PROGRESS never tells a position that is not committed
- *      a verdict is recorded only for a commit that was sent out and not yet answered
+ *      a verdict is recorded only for a commit that was sent out and not yet answered (writer/verdicts.c)
  *
  *  A gap (an early batch is waiting and the one before it does not come) is healed by asking the reader to go back: at
  * once with one transformer, as nothing overtakes there; with several after s_gap_ms; and when a transformer has come
@@ -33,20 +33,18 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
-#include "common/failure.h"
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/plan.h"
 #include "common/rows.h"
 #include "writer/reorder.h"
 #include "writer/target.h"
+#include "writer/verdicts.h"
 
 enum {
     s_lock_wait_ms = 10000,
     s_gap_ms = 200,
-    s_commits_out = 64,         /* commits with the validator at a time */
-    s_verdict_patience = 30000, /* milliseconds without a verdict after which commits are sent again */
-    s_verdict_wait_ms = 50,     /* verdicts join a batch's transaction; without one they wait so long */
+    s_page = 64, /* checkpoints read at a time */
     s_failed_linger_ms = 1000,
     s_peers_max = 66
 };
@@ -60,11 +58,6 @@ typedef struct {
 } pr_peer_t;
 
 typedef struct {
-    int64_t checkpoint;
-    pr_proof_list_t *list;
-} pr_pending_verdict_t;
-
-typedef struct {
     pr_daemon_t *daemon;
     pr_target_t *target;
     pr_target_run_t run; /* number 0: not begun yet */
@@ -76,16 +69,9 @@ typedef struct {
     uint64_t validated;
     uint64_t resend;
     pr_reorder_t *reorder;
-    int64_t gap_ms;                        /* since when an early batch has been waiting; 0: none */
-    int64_t asked_ms;                      /* when the reader was last asked to go back */
-    pr_target_commit_t out[s_commits_out]; /* commits with the validator, oldest first */
-    size_t out_count, out_sent;
-    int64_t out_last;   /* newest checkpoint put into `out` */
-    int64_t verdict_ms; /* when a verdict last came or a commit was sent to an idle validator */
-    bool finish_sent;
-    pr_pending_verdict_t verdicts[s_commits_out];
-    size_t verdicts_count;
-    int64_t verdicts_ms; /* when the oldest of them came */
+    int64_t gap_ms;   /* since when an early batch has been waiting; 0: none */
+    int64_t asked_ms; /* when the reader was last asked to go back */
+    pr_verdicts_t *verdicts;
     pr_peer_t peers[s_peers_max];
     size_t peers_count;
     int64_t begun_ms; /* when this process took up the run */
@@ -170,88 +156,6 @@ static void s_ask_to_go_back(pr_writer_t *self, int64_t now_ms) {
     s_publish(self);
 }
 
-/* ---- verdicts ------------------------------------------------------------------------------------------------------
- */
-
-static int s_record_verdict(pr_writer_t *self, pr_pending_verdict_t *verdict, pr_error_t *err) {
-    const pr_proof_list_t *list = verdict->list;
-    int result = pr_target_verdict(self->target, self->run.number, verdict->checkpoint, list->failures,
-                                   list->failures_count, err);
-    for (size_t i = 0; result == 0 && i < list->findings_count; i++) {
-        const pr_finding_t *finding = &list->findings[i];
-        result = pr_target_finding(self->target, self->run.number, finding->kind, finding->stream, finding->field,
-                                   finding->count, finding->source, finding->ordinal, finding->detail, err);
-    }
-    if (result == 0 && list->failures_total > 0)
-        self->run.failures += list->failures_total;
-    pr_proof_list_destroy(&verdict->list);
-    return result;
-}
-
-/* Record what the validator has said; inside an open batch it joins its transaction. */
-static int s_record_verdicts(pr_writer_t *self, pr_error_t *err) {
-    int result = 0;
-    for (size_t i = 0; i < self->verdicts_count; i++) {
-        if (result == 0)
-            result = s_record_verdict(self, &self->verdicts[i], err);
-        else
-            pr_proof_list_destroy(&self->verdicts[i].list);
-    }
-    self->verdicts_count = 0;
-    return result;
-}
-
-/* Forget what the validator has been sent: it gets everything without a verdict again. */
-static int s_send_commits_again(pr_writer_t *self, pr_error_t *err) {
-    int result = s_record_verdicts(self, err);
-    self->out_count = 0;
-    self->out_sent = 0;
-    self->out_last = 0;
-    self->finish_sent = false;
-    self->verdict_ms = pr_now_ms();
-    return result;
-}
-
-static int s_send_commits(pr_writer_t *self, int64_t now_ms, pr_error_t *err) {
-    if (self->plan == NULL || self->state == PR_PROGRESS_COMPLETE || self->state == PR_PROGRESS_FAILED)
-        return 0;
-    if (self->out_sent == self->out_count && self->out_count < s_commits_out && self->out_last < self->run.checkpoint) {
-        int got = pr_target_unvalidated(self->target, self->run.number, self->out_last, self->out + self->out_count,
-                                        s_commits_out - self->out_count, err);
-        if (got < 0)
-            return got;
-        self->out_count += (size_t)got;
-        self->out_last = got > 0 ? self->out[self->out_count - 1].checkpoint : self->run.checkpoint;
-    }
-    while (self->out_sent < self->out_count) {
-        const pr_target_commit_t *commit = &self->out[self->out_sent];
-        pr_message_t message = {.id = PR_MSG_COMMIT,
-                                .commit = {.checkpoint = commit->checkpoint,
-                                           .source = commit->range.source,
-                                           .first = commit->range.first,
-                                           .count = commit->range.count,
-                                           .begin = commit->range.begin,
-                                           .end = commit->range.end,
-                                           .digest = commit->digest,
-                                           .rejected = commit->rejected}};
-        if (pr_daemon_send(self->daemon, self->daemon->out, &message, NULL, 0) == 0) {
-            self->daemon->want_out = true;
-            break;
-        }
-        if (self->out_sent++ == 0)
-            self->verdict_ms = now_ms;
-    }
-    return 0;
-}
-
-static int s_send_finish(pr_writer_t *self, int64_t now_ms) {
-    pr_message_t message = {.id = PR_MSG_FINISH, .finish = {.checkpoint = self->run.checkpoint}};
-    self->finish_sent = pr_daemon_send(self->daemon, self->daemon->out, &message, NULL, 0) == 1;
-    self->daemon->want_out = !self->finish_sent;
-    self->verdict_ms = now_ms;
-    return 0;
-}
-
 static int s_complete(pr_writer_t *self, pr_error_t *err) {
     int outcome = PR_E_OK;
     if (self->run.failures > 0)
@@ -271,34 +175,13 @@ static int s_complete(pr_writer_t *self, pr_error_t *err) {
 }
 
 static int s_on_verdict(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) {
-    const pr_msg_verdict_t *verdict = &inbound->message.verdict;
-    size_t at = 0;
-    while (at < self->out_sent && self->out[at].checkpoint != verdict->checkpoint)
-        at++;
-    bool of_whole = verdict->checkpoint == 0 && self->finish_sent && self->state == PR_PROGRESS_PROVING;
-    if (at == self->out_sent && !of_whole)
-        return 0; /* recorded already, or not asked for */
-    pr_error_t dropped = PR_ERROR_INIT;
-    pr_pending_verdict_t pending = {.checkpoint = verdict->checkpoint};
-    if (pr_proof_list_unpack(zmq_msg_data(&inbound->frames[0]), zmq_msg_size(&inbound->frames[0]), &pending.list,
-                             &dropped) < 0) {
-        pr_daemon_protocol_error(self->daemon, &dropped);
-        return 0;
-    }
-    self->verdict_ms = pr_now_ms();
-    if (of_whole) {
-        int result = s_record_verdict(self, &pending, err);
-        return result == 0 ? s_complete(self, err) : result;
-    }
-    self->validated += self->out[at].range.count;
-    self->daemon->counters.validated_checkpoint = (uint64_t)verdict->checkpoint;
-    self->out_count--;
-    self->out_sent--;
-    memmove(&self->out[at], &self->out[at + 1], (self->out_count - at) * sizeof self->out[0]);
-    if (self->verdicts_count == 0)
-        self->verdicts_ms = self->verdict_ms;
-    self->verdicts[self->verdicts_count++] = pending;
-    return self->verdicts_count == s_commits_out ? s_record_verdicts(self, err) : 0;
+    uint64_t records = 0;
+    bool whole = false;
+    int result = pr_verdicts_take(self->verdicts, inbound, &records, &whole, err);
+    self->validated += records;
+    if (records > 0)
+        self->daemon->counters.validated_checkpoint = (uint64_t)inbound->message.verdict.checkpoint;
+    return result == 0 && whole ? s_complete(self, err) : result;
 }
 
 /* ---- batches -------------------------------------------------------------------------------------------------------
@@ -387,7 +270,7 @@ static int s_commit_batch(pr_writer_t *self, pr_range_t range, pr_inbound_t *inb
     if (result == 0)
         result = s_apply(self, stream, rows, batch, &problem);
     if (result == 0)
-        result = s_record_verdicts(self, &problem);
+        result = pr_verdicts_record(self->verdicts, &problem);
     if (result == 0)
         result = pr_target_batch_commit(self->target, batch->digest, &counts, &self->run.checkpoint, &problem);
     pr_rows_reader_destroy(&rows);
@@ -498,10 +381,10 @@ static int s_adopt_plan(pr_writer_t *self, pr_error_t *err) {
     self->position = pr_position_normalise(self->run.position, self->plan->records, self->plan->count);
     self->committed = pr_position_records_before(self->position, self->plan->records, self->plan->count);
     self->validated = self->committed;
-    pr_target_commit_t commits[s_commits_out];
+    pr_target_commit_t commits[s_page];
     int64_t after = 0;
     int got;
-    while ((got = pr_target_unvalidated(self->target, self->run.number, after, commits, s_commits_out, err)) > 0) {
+    while ((got = pr_target_unvalidated(self->target, self->run.number, after, commits, s_page, err)) > 0) {
         for (int i = 0; i < got; i++)
             self->validated -= commits[i].range.count;
         after = commits[got - 1].checkpoint;
@@ -551,7 +434,7 @@ static int s_on_end(pr_writer_t *self, const pr_msg_end_t *end, pr_error_t *err)
         self->position.source < self->plan->count)
         return 0; /* already answered, or early: it will be said again */
     pr_fault("writer.end-before-finish");
-    int result = s_record_verdicts(self, err);
+    int result = pr_verdicts_record(self->verdicts, err);
     if (result == 0)
         result = pr_target_run_finish(self->target, self->run.number, &self->run.checkpoint, err);
     if (result < 0)
@@ -582,7 +465,7 @@ static int s_on_hello(pr_writer_t *self, const pr_message_t *message, pr_error_t
     peer->gone = false;
     s_publish(self);
     if (message->stage == PR_STAGE_VALIDATOR)
-        return s_send_commits_again(self, err);
+        return pr_verdicts_send_again(self->verdicts, err);
     if (again && message->stage == PR_STAGE_TRANSFORMER && self->state == PR_PROGRESS_STREAMING)
         s_ask_to_go_back(self, pr_now_ms());
     return 0;
@@ -664,16 +547,12 @@ static int s_due(pr_writer_t *self, int64_t now_ms, pr_error_t *err) {
         self->gap_ms = now_ms;
         s_ask_to_go_back(self, now_ms);
     }
-    if (self->verdicts_count > 0 &&
-        (self->state == PR_PROGRESS_PROVING || now_ms - self->verdicts_ms >= s_verdict_wait_ms))
-        result = s_record_verdicts(self, err);
-    if (result == 0 && (self->out_sent > 0 || self->finish_sent) && now_ms - self->verdict_ms >= s_verdict_patience)
-        result = s_send_commits_again(self, err);
-    if (result == 0)
-        result = s_send_commits(self, now_ms, err);
-    if (result == 0 && self->state == PR_PROGRESS_PROVING && self->out_count == 0 && self->verdicts_count == 0 &&
-        !self->finish_sent && self->out_last >= self->run.checkpoint)
-        result = s_send_finish(self, now_ms);
+    bool streaming = self->state == PR_PROGRESS_STREAMING;
+    bool proving = self->state == PR_PROGRESS_PROVING;
+    if (proving || pr_verdicts_overdue(self->verdicts, now_ms))
+        result = pr_verdicts_record(self->verdicts, err);
+    if (result == 0 && (streaming || proving))
+        result = pr_verdicts_send(self->verdicts, now_ms, proving, err);
     return result;
 }
 
@@ -712,7 +591,7 @@ static int s_on_drain(void *context, pr_error_t *err) {
     }
     if (result == 0 && self->run.number != 0 && self->state != PR_PROGRESS_COMPLETE &&
         self->state != PR_PROGRESS_FAILED) {
-        result = s_record_verdicts(self, err);
+        result = pr_verdicts_record(self->verdicts, err);
         if (result == 0)
             result = pr_target_run_stopped(self->target, self->run.number, "interrupted", s_seconds(self), err);
     }
@@ -726,8 +605,7 @@ static void s_close(void **context) {
     pr_writer_t *self = *context;
     if (self == NULL)
         return;
-    for (size_t i = 0; i < self->verdicts_count; i++)
-        pr_proof_list_destroy(&self->verdicts[i].list);
+    pr_verdicts_destroy(&self->verdicts);
     if (self->export_file >= 0)
         close(self->export_file);
     free(self->raw);
@@ -820,6 +698,8 @@ static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
         result = s_find_run(self, err);
     if (result == 0 && self->run.number != 0)
         result = s_adopt_plan(self, err);
+    if (result == 0)
+        self->verdicts = pr_verdicts_new(daemon, self->target, &self->run);
     if (result < 0) {
         void *context = self;
         s_close(&context);

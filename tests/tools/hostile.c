@@ -62,7 +62,7 @@ static void s_lie(pr_message_t *message, pr_run_id_t run, const pr_msg_batch_t *
         }
         message->rows.mapping_digest = stolen->mapping_digest;
     } else if (message->id == PR_MSG_VERDICT) {
-        message->verdict.checkpoint = 1000000 + rand();
+        message->verdict.checkpoint = INT64_C(1000000) + rand();
     } else if (message->id == PR_MSG_HELLO) {
         message->hello.incarnation = 1 + s_random(3);
     }
