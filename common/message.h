@@ -68,24 +68,22 @@ enum { PR_STAGE_COUNT = 5 };
     F(u64, end, "offset of the byte after the last record")                                                            \
     F(u64, digest, "XXH3-64 of the bytes from begin to end")                                                           \
     F(u64, mapping_digest, "XXH3-64 of the mapping file")
-#define PR_FIELDS_ROWS(F)                                                                                              \
-    F(u16, stream, "as BATCH")                                                                                         \
+/* Which batch it is, in messages about one. */
+#define PR_FIELDS_SAME_BATCH(F)                                                                                        \
     F(u32, source, "as BATCH")                                                                                         \
     F(u64, first, "as BATCH")                                                                                          \
     F(u32, count, "as BATCH")                                                                                          \
     F(u64, begin, "as BATCH")                                                                                          \
     F(u64, end, "as BATCH")                                                                                            \
-    F(u64, digest, "as BATCH")                                                                                         \
+    F(u64, digest, "as BATCH")
+#define PR_FIELDS_ROWS(F)                                                                                              \
+    F(u16, stream, "as BATCH")                                                                                         \
+    PR_FIELDS_SAME_BATCH(F)                                                                                            \
     F(u64, mapping_digest, "XXH3-64 of the mapping that made the rows")
 #define PR_FIELDS_END(F) F(u64, plan_digest, "as PLAN")
 #define PR_FIELDS_COMMIT(F)                                                                                            \
     F(i64, checkpoint, "number of the checkpoint")                                                                     \
-    F(u32, source, "as BATCH")                                                                                         \
-    F(u64, first, "as BATCH")                                                                                          \
-    F(u32, count, "as BATCH")                                                                                          \
-    F(u64, begin, "as BATCH")                                                                                          \
-    F(u64, end, "as BATCH")                                                                                            \
-    F(u64, digest, "as BATCH")                                                                                         \
+    PR_FIELDS_SAME_BATCH(F)                                                                                            \
     F(u64, rejected, "records of it that were rejected")
 #define PR_FIELDS_FINISH(F) F(i64, checkpoint, "number of the run's last checkpoint")
 #define PR_FIELDS_VERDICT(F)                                                                                           \

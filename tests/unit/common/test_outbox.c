@@ -35,7 +35,7 @@ static void s_post(pr_outbox_t *outbox, pr_daemon_t *daemon, bool room) {
     pr_message_t message = {.id = PR_MSG_VERDICT, .verdict = {.checkpoint = 7}};
     s_room = room;
     s_tries = s_sent = 0;
-    pr_outbox_send(outbox, daemon, &message, memcpy(malloc(5), "bytes", 5), 5);
+    pr_outbox_send(outbox, daemon, &message, strdup("bytes"), 5);
 }
 
 static void test_room_at_once(void **state) {

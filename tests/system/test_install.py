@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""What `cmake --install` puts where, and that the installed programs find each other, the mapping and the migrations."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import unittest
+
+import pipeline
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXPECTED = {"bin/pvrelay", "bin/pvrelay-reader", "bin/pvrelay-transformer", "bin/pvrelay-writer", "bin/pvrelay-validator",
+            "share/pvrelay/mappings/el-to-hub.json", "share/pvrelay/migrations/0001_unified_schema.sql",
+            "share/pvrelay/migrations/0002_pvrelay.sql", "share/man/man1/pvrelay.1", "share/man/man5/pvrelay-config.5",
+            "share/man/man5/pvrelay-mapping.5", "share/man/man8/pvrelay-reader.8", "share/man/man8/pvrelay-transformer.8",
+            "share/man/man8/pvrelay-writer.8", "share/man/man8/pvrelay-validator.8", "share/doc/pvrelay/README.md", "share/doc/pvrelay/protocol.md",
+            "share/doc/pvrelay/ARCHITECTURE.md", "share/doc/pvrelay/CHANGELOG.md", "share/doc/pvrelay/LICENSE"}
+
+
+class Install(unittest.TestCase):
+    def test_installed(self):
+        with pipeline.folder() as root:
+            prefix = root / "usr"
+            subprocess.run(["cmake", "--install", pipeline.BIN.parent, "--prefix", prefix], check=True, stdout=subprocess.DEVNULL)
+            installed = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
+            self.assertEqual(installed, EXPECTED)
+            exports = pipeline.generate(root / "exports", "--preset", "production")
+            environment = {name: value for name, value in os.environ.items() if not name.startswith("PVRELAY_")}
+            command = [str(prefix / "bin/pvrelay"), "run", *map(str, exports), "--target", str(root / "hub.db")]
+            done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=pipeline.DEADLINE)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(pipeline.query(root / "hub.db", "SELECT count(*) FROM el_modules"), [(462,)])
+
+    def test_every_program_tells_its_version_and_help(self):
+        for name in ("pvrelay", "pvrelay-reader", "pvrelay-transformer", "pvrelay-writer", "pvrelay-validator"):
+            for option, told in (("--version", f"{name} "), ("--help", f"Usage: {name} ")):
+                done = subprocess.run([pipeline.BIN / name, option], capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stderr), (0, ""), name)
+                self.assertTrue(done.stdout.startswith(told), done.stdout)
+
+    def test_manual_pages_render(self):
+        if shutil.which("man") is None:
+            self.skipTest("no man here")
+        pages = sorted((ROOT / "docs/man").glob("*.[158]"))
+        self.assertEqual(len(pages), 7)
+        for page in pages:
+            done = subprocess.run(["man", "--warnings", "-l", page], capture_output=True, text=True,
+                                  env={**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8"})
+            self.assertEqual((done.returncode, done.stderr), (0, ""), page)
+
+    def test_check_finds_a_bad_configuration(self):
+        with pipeline.folder() as root:
+            bad = root / "bad.json"
+            bad.write_text('{"target": "hub.db"}')
+            for name in ("reader", "transformer", "writer", "validator"):
+                done = subprocess.run([pipeline.BIN / f"pvrelay-{name}", "--config", bad, "--check"], capture_output=True, text=True)
+                self.assertEqual(done.returncode, 1)
+                self.assertEqual(done.stderr, f'<3>pvrelay-{name}: CONFIG: {bad}: "sources" is missing\n')
+            good = pipeline.write_config(root / "good.json", [root / "a.json"], root / "hub.db", root / "d")
+            for name in ("reader", "transformer", "writer", "validator"):
+                done = subprocess.run([pipeline.BIN / f"pvrelay-{name}", "--config", good, "--check"], capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+            self.assertFalse((root / "hub.db").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
