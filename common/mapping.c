@@ -895,15 +895,24 @@ static void s_read_root(s_load_t *load, s_spot_t root) {
     s_read_derived_all(load, root);
 }
 
+/* The line of the first NUL byte, 0 if there is none. */
+static int s_nul_line(const char *text, size_t size) {
+    int line = 1;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == '\0') {
+            return line;
+        }
+        line += text[i] == '\n';
+    }
+    return 0;
+}
+
 static void s_read_text(s_load_t *load, const char *text, size_t size) {
     json_error_t error;
-    const char *nul = memchr(text, '\0', size);
-    if (nul != NULL) { /* jansson reads over it between two tokens, and the index of lines must not read another file */
-        int line = 1;
-        for (const char *at = text; at < nul; at++) {
-            line += *at == '\n';
-        }
-        pr_lint_add(&load->lint, line, "not valid JSON: a NUL byte, expected a JSON object");
+    int nul_line = s_nul_line(text, size);
+    /* Between two tokens jansson reads over it. The index of lines does not, and the two must agree. */
+    if (nul_line > 0) {
+        pr_lint_add(&load->lint, nul_line, "not valid JSON: a NUL byte, expected a JSON object");
         return;
     }
     json_t *json = json_loadb(text, size, JSON_DECODE_ANY, &error);
