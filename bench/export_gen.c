@@ -5,13 +5,13 @@
 /*  DESIGN
  *
  *  Everything is a pure function of (seed, index of the audit, index of the module): audits and modules are made when
- * they are written and forgotten at once, so an export of any size needs the same memory, and two files of one export
- * agree without either remembering the other.
+ *  they are written and forgotten at once, so an export of any size needs the same memory, and two files of one export
+ *  agree without either remembering the other.
  *
  *  A file is: open (byte order mark, banner), result sets (begin, records, end), close. Only these know the shapes.
  *  A trap that spoils a record spoils one record only, and a record takes one trap only. Trap number t with count c is
- * due at the ordinals floor(k * modules / c); where several are due the first takes the record and the others wait for
- * the next one. All fit if the counts' sum is not above the number of modules, which is checked first.
+ *  due at the ordinals floor(k * modules / c); where several are due the first takes the record and the others wait for
+ *  the next one. All fit if the counts' sum is not above the number of modules, which is checked first.
  */
 
 #include <errno.h>

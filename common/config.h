@@ -35,7 +35,7 @@ typedef struct {
 int pr_config_load(const char *path, pr_config_t **ret_config, pr_error_t *err);
 
 /*  The same, but "target", "sources" and "run_dir" may be missing (they stay NULL and 0): for a command that is given
- * them otherwise. */
+ *  them otherwise. */
 int pr_config_load_settings(const char *path, pr_config_t **ret_config, pr_error_t *err);
 
 /*  Write a configuration (all fields but path) as JSON to path, durably and atomically (new file, rename), mode 0600.
@@ -51,7 +51,7 @@ void pr_config_destroy(pr_config_t **config);
 char *pr_config_datadir(void);
 
 /*  Run folder for a target when none was given: $XDG_RUNTIME_DIR/pvrelay/HASH, else /tmp/pvrelay-UID/HASH, HASH from
- * the target's absolute path. *Returns new* (malloc). */
+ *  the target's absolute path. *Returns new* (malloc). */
 char *pr_config_default_run_dir(const char *target);
 
 /*  Make a run folder (0700) with its parents; refuse one that belongs to another user or whose path leaves no room for

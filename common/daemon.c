@@ -3,21 +3,22 @@
 /*  DESIGN
  *
  *  Every main is pr_daemon_main(ops), and that reads: arguments, config (--check stops here), signals, open, sockets,
- * READY=1, loop, drain, STOPPING=1, exit code.
+ *  READY=1, loop, drain, STOPPING=1, exit code.
  *
  *  The loop is zmq_poll over a signalfd and the stage's sockets, not a zloop: a zloop with timers only dies on SIGTERM,
- * a nonstop one ends on EINTR (czmq 4.2.1), and a stage needs "wake me when there is room to send", which zloop has
- * not. czmq's own signal handlers are switched off before the first socket.
+ *  a nonstop one ends on EINTR (czmq 4.2.1), and a stage needs "wake me when there is room to send", which zloop has
+ *  not. czmq's own signal handlers are switched off before the first socket.
  *
  *  States of a stage other than the writer, by the PROGRESS it hears:
  *
  *      alone     nothing heard yet: HELLO every s_hello_ms
  *      joined    run and writer known; a PROGRESS with another run or another writer's incarnation is `fresh`, and
- * answered with HELLO: the stage begins anew with it complete  BYE, exit with the outcome failed    BYE, exit with the
- * outcome
+ *                answered with HELLO: the stage begins anew with it
+ *      complete  BYE, exit with the outcome
+ *      failed    BYE, exit with the outcome
  *
  *  What a crash leaves behind: a lock file (taken over by the next start: flock ends with its process) and socket files
- * (replaced).
+ *  (replaced).
  */
 #include "common/daemon.h"
 

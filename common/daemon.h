@@ -32,7 +32,7 @@ typedef struct {
 } pr_daemon_t;
 
 /*  What a stage does. All callbacks return 0 (on_turn: 1 if it has more to do at once) or a negative code, which ends
- * the daemon: it is logged, told to the writer (FAIL), and its exit code is the process's. */
+ *  the daemon: it is logged, told to the writer (FAIL), and its exit code is the process's. */
 typedef struct {
     pr_stage_t stage;
     const char *program; /* "pvrelay-reader" */

@@ -45,15 +45,15 @@ typedef struct {
 typedef bool pr_export_progress_fn(void *context, uint64_t done_bytes, uint64_t total_bytes);
 
 /*  Scan a whole file, in bounded memory (the largest record, at most PR_RECORD_MAX_BYTES, plus 4 MiB) at memory-like
- * speed: its structure, its digest, its result sets. Reads values only where a result set's stream, `success` and
- * `error` are decided. Errors, with file:offset and what to do: -PR_E_UNREADABLE, -PR_E_MALFORMED, -PR_E_TRUNCATED,
- * -PR_E_NOT_DATA, -PR_E_UNKNOWN_STREAM, -PR_E_INTERRUPTED. ret_export: *returns new*; untouched on failure. */
+ *  speed: its structure, its digest, its result sets. Reads values only where a result set's stream, `success` and
+ *  `error` are decided. Errors, with file:offset and what to do: -PR_E_UNREADABLE, -PR_E_MALFORMED, -PR_E_TRUNCATED,
+ *  -PR_E_NOT_DATA, -PR_E_UNKNOWN_STREAM, -PR_E_INTERRUPTED. ret_export: *returns new*; untouched on failure. */
 int pr_export_scan(const char *path, const pr_mapping_t *mapping, pr_export_progress_fn *progress, void *context,
                    pr_export_t **ret_export, pr_error_t *err);
 void pr_export_destroy(pr_export_t **export);
 
 /*  D1 stores rows of at most 2,000,000 bytes; escaped as JSON they stay below this. A longer record is refused as
- * malformed. */
+ *  malformed. */
 #define PR_RECORD_MAX_BYTES (16U << 20)
 
 /*  Make the plan of a run: the exports' result sets by stream, in the mapping's stream order, then in the order given.
@@ -75,10 +75,10 @@ typedef struct {
 } pr_slice_t;
 
 /*  Slice a buffer that lies inside a result set (it begins at or before a record, after whatever came before; white
- * space, commas and line ends between records are skipped) into records. data: size bytes. max: room in slices.
- * ret_used: bytes up to and including the last whole record. Returns how many records are whole in the buffer and were
- * put into slices (0: the first one is not whole yet). Never reads behind data + size. It trusts the structure that
- * pr_export_scan has checked, but on contradiction it just ends early. */
+ *  space, commas and line ends between records are skipped) into records. data: size bytes. max: room in slices.
+ *  ret_used: bytes up to and including the last whole record. Returns how many records are whole in the buffer and were
+ *  put into slices (0: the first one is not whole yet). Never reads behind data + size. It trusts the structure that
+ *  pr_export_scan has checked, but on contradiction it just ends early. */
 size_t pr_export_slice(const char *data, size_t size, pr_slice_t *slices, size_t max, size_t *ret_used);
 
 #endif

@@ -4,7 +4,7 @@
 #define PR_FAULT_H
 
 /*  A process dies by SIGKILL at the window NAME when the environment says PVRELAY_FAULT=NAME or NAME@N (the N-th time
- * it passes, from 1) and the marker file PVRELAY_FAULT_MARKER does not exist yet; it is made just before, so that the
+ *  it passes, from 1) and the marker file PVRELAY_FAULT_MARKER does not exist yet; it is made just before, so that the
  *  restarted process lives. */
 #ifdef PVRELAY_FAULT_POINTS
 void pr_fault(const char *name);

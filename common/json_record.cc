@@ -8,12 +8,12 @@
  *  the record in the batch. A copy of 400 bytes costs about 10 ns.
  *
  *  On-demand parsing validates only what is asked for. So every string with an escape in it is unescaped (one without
- * is right as it stands: stage 1 has found its end, and it holds no control character), every other scalar's token is
- * compared or scanned here in full, and containers are walked to their leaves although their values are not used. Stage
- * 1 of simdjson (all quotes, control characters, UTF-8 of exactly the record's bytes) has seen the whole record before.
+ *  is right as it stands: stage 1 has found its end, and it holds no control character), every other scalar's token is
+ *  compared or scanned here in full, and containers are walked to their leaves although their values are not used. Stage
+ *  1 of simdjson (all quotes, control characters, UTF-8 of exactly the record's bytes) has seen the whole record before.
  *
  *  Nothing here throws: only the error-code side of the API is used; memory is asked for up front, and a refusal
- * aborts.
+ *  aborts.
  */
 #include <simdjson.h>
 

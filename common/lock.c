@@ -4,10 +4,10 @@
 /*  DESIGN
  *
  *  The lock is flock() on the file; the pid in it only serves messages. The holder unlinks the file on release, while
- * it still has the lock. So whoever gets the lock must look whether the file it locked is still the one at the path: if
- * the inode differs, an earlier holder has unlinked it meanwhile, and the turn is tried again on the new file. Only a
- * holder unlinks, and only after the same check, so nobody's file is unlinked under them. A crash leaves the file
- * behind, unlocked: the next one takes it over.
+ *  it still has the lock. So whoever gets the lock must look whether the file it locked is still the one at the path: if
+ *  the inode differs, an earlier holder has unlinked it meanwhile, and the turn is tried again on the new file. Only a
+ *  holder unlinks, and only after the same check, so nobody's file is unlinked under them. A crash leaves the file
+ *  behind, unlocked: the next one takes it over.
  */
 #include "common/lock.h"
 

@@ -135,8 +135,8 @@ typedef void pr_mapping_mistake_fn(void *context, const pr_mapping_mistake_t *mi
 
 /*  Read and check a mapping file.
  *  report (may be NULL) is called for every mistake, in the order of lines. ret_mapping: *returns new*; untouched on
- * failure. Returns 0, -PR_E_MAPPING (err tells the first mistake as "file:line: what, expected what"), -PR_E_CONFIG if
- * it cannot be read. */
+ *  failure. Returns 0, -PR_E_MAPPING (err tells the first mistake as "file:line: what, expected what"), -PR_E_CONFIG if
+ *  it cannot be read. */
 int pr_mapping_load(const char *path, pr_mapping_mistake_fn *report, void *context, pr_mapping_t **ret_mapping,
                     pr_error_t *err);
 

@@ -108,7 +108,7 @@ enum { PR_STAGE_COUNT = 5 };
     F(text, text, "what, where, what to do")
 
 /*  Counters: the same set in every stage; a stage leaves at 0 what it does not count. Prometheus names in
- * docs/protocol.md. docs: `total` ones never go back while the stage lives. */
+ *  docs/protocol.md. docs: `total` ones never go back while the stage lives. */
 #define PR_FIELDS_COUNTERS(F)                                                                                          \
     F(u64, start_ms, "when the stage started, milliseconds since 1970")                                                \
     F(u64, records_read, "records sent, received or compared")                                                         \
@@ -197,7 +197,7 @@ size_t pr_message_encode(const pr_message_t *message, void *buffer);
 
 /*  Decode a first frame from anyone. frames: how many frames came in all.
  *  Checks, in this order: magic, version, message number, that this stage may send it, fields exactly to the end,
- * number of frames. Returns 0 or -PR_E_PROTOCOL; ret_message is untouched on failure. */
+ *  number of frames. Returns 0 or -PR_E_PROTOCOL; ret_message is untouched on failure. */
 int pr_message_decode(const void *data, size_t size, unsigned frames, pr_message_t *ret_message, pr_error_t *err);
 
 /* Write the table as the protocol page of the docs (Markdown) to a FILE. */

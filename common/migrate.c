@@ -4,12 +4,12 @@
 /*  DESIGN
  *
  *  Each file and its row in d1_migrations commit together: a crash leaves a file either applied and recorded or
- * neither.
+ *  neither.
  *
  *  A database that the HUB made itself must not get our tables of the same names. Which files are for it is found by
- * trying them on a scratch database in memory that holds only what such files make: a file that works there and leaves
- * nothing but pvrelay_ objects depends on nothing else and changes nothing else. So the rule needs no list of names and
- * no parser.
+ *  trying them on a scratch database in memory that holds only what such files make: a file that works there and leaves
+ *  nothing but pvrelay_ objects depends on nothing else and changes nothing else. So the rule needs no list of names and
+ *  no parser.
  */
 #include "common/migrate.h"
 

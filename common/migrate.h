@@ -44,11 +44,11 @@ int pr_migrate_state(sqlite3 *db, pr_migrate_state_t *ret_state, pr_error_t *err
 int pr_migrate_list(sqlite3 *db, const char *folder, pr_migrations_t **ret_migrations, pr_error_t *err);
 
 /*  Apply what is not recorded yet, in order of number; each file in one transaction together with its row in
- * d1_migrations (https://developers.cloudflare.com/d1/reference/migrations/). A recorded file that is not in the folder
- * and gaps in the numbers are fine. A file must leave the transaction alone (no BEGIN, no COMMIT), as D1 demands. db:
- * outside a transaction. May block. ret_migrations: *returns new*; untouched on failure; files before the one that
- * failed stay applied. Errors: -PR_E_CONFIG (the folder cannot be read or has no migrations), -PR_E_TARGET_SCHEMA (the
- * database is FOREIGN), -PR_E_TARGET_LOCKED, -PR_E_TARGET_FULL, -PR_E_TARGET (with file and SQLite's message). */
+ *  d1_migrations (https://developers.cloudflare.com/d1/reference/migrations/). A recorded file that is not in the folder
+ *  and gaps in the numbers are fine. A file must leave the transaction alone (no BEGIN, no COMMIT), as D1 demands. db:
+ *  outside a transaction. May block. ret_migrations: *returns new*; untouched on failure; files before the one that
+ *  failed stay applied. Errors: -PR_E_CONFIG (the folder cannot be read or has no migrations), -PR_E_TARGET_SCHEMA (the
+ *  database is FOREIGN), -PR_E_TARGET_LOCKED, -PR_E_TARGET_FULL, -PR_E_TARGET (with file and SQLite's message). */
 int pr_migrate_apply(sqlite3 *db, const char *folder, pr_migrations_t **ret_migrations, pr_error_t *err);
 
 void pr_migrations_destroy(pr_migrations_t **migrations);
@@ -57,7 +57,7 @@ void pr_migrations_destroy(pr_migrations_t **migrations);
 const char *pr_migration_word(pr_migration_outcome_t outcome);
 
 /*  Translate the connection's last error: BUSY and LOCKED to PR_E_TARGET_LOCKED, a full disk to PR_E_TARGET_FULL, all
- * else to PR_E_TARGET. Never OK. */
+ *  else to PR_E_TARGET. Never OK. */
 pr_error_code_t pr_migrate_error_code(sqlite3 *db);
 
 #endif

@@ -16,7 +16,7 @@ typedef struct {
 } pr_outbox_t;
 
 /*  Send a message with one payload frame to the daemon's `out`, or keep it: then the daemon holds its input and wakes
- * up when there is room. Nothing may be waiting. data: size bytes that malloc made; *takes* it. */
+ *  up when there is room. Nothing may be waiting. data: size bytes that malloc made; *takes* it. */
 void pr_outbox_send(pr_outbox_t *outbox, pr_daemon_t *daemon, const pr_message_t *message, void *data, size_t size);
 
 /* Try again to send what waits, if anything does. Call it every turn. */

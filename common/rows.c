@@ -5,11 +5,11 @@
  *
  *  msgpack-c does the decoding, object by object, into a zone that is emptied before each. It allocates what an array's
  *  head claims before it has seen the elements, so s_check_object goes over an object's heads first: every array claims
- * at most as many elements as there are bytes left, nothing is nested deeper than the grammar, every string lies inside
- * the payload, and only the grammar's kinds occur. What msgpack-c then allocates is bounded by the payload's size.
+ *  at most as many elements as there are bytes left, nothing is nested deeper than the grammar, every string lies inside
+ *  the payload, and only the grammar's kinds occur. What msgpack-c then allocates is bounded by the payload's size.
  *
  *  The grammar is checked on the decoded objects against the stream: specs ascend, rows that are always made are there,
- * each row has a value for each of its columns. A record is good as a whole or the payload is refused.
+ *  each row has a value for each of its columns. A record is good as a whole or the payload is refused.
  */
 #include "common/rows.h"
 

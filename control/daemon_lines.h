@@ -20,8 +20,8 @@ typedef struct {
 typedef void pr_daemon_line_fn(void *context, const char *line);
 
 /*  Take bytes in. program: "pvrelay-reader". Lines less urgent than `level` (systemd's numbers: 3 error, 4 warning) are
- * dropped; one without a prefix counts as a warning. A fatal error is kept in `fatal` instead of being handed on; an
- * older one is handed on then. */
+ *  dropped; one without a prefix counts as a warning. A fatal error is kept in `fatal` instead of being handed on; an
+ *  older one is handed on then. */
 void pr_daemon_lines_take(pr_daemon_lines_t *lines, const char *program, const char *data, size_t size, int level,
                           pr_daemon_line_fn *line, void *context);
 

@@ -25,7 +25,7 @@ void pr_geometry_place(pr_geometry_t *geometry, const char *key, int64_t string)
 void pr_geometry_judge(const pr_geometry_t *geometry, pr_inventory_t *inventory);
 
 /*  The names of the fields concerned. The mapping has no word for "a count that the export declares about itself", so
- * they are looked for by name, and nothing is compared where a stream has none of them. */
+ *  they are looked for by name, and nothing is compared where a stream has none of them. */
 #define PR_GEOMETRY_TOTAL      "total_modules"
 #define PR_GEOMETRY_STRINGS    "string_count"
 #define PR_GEOMETRY_PER_STRING "modules_per_string"

@@ -76,7 +76,7 @@ bool pr_inventory_is_mapped(const pr_stream_t *stream, int field, const pr_value
 const char *pr_inventory_group(const pr_stream_t *stream);
 
 /*  Add the files at paths to an inventory of exports: reads all of each record. A file that cannot be taken is noted in
- * err (the first one) and printed to stderr (the others), and left out. */
+ *  err (the first one) and printed to stderr (the others), and left out. */
 int pr_inventory_read_exports(const char *const *paths, size_t count, const pr_mapping_t *mapping,
                               pr_inventory_t *inventory, pr_error_t *err);
 

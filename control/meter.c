@@ -5,12 +5,12 @@
  *
  *  Two kinds of figures come in. PROGRESS tells committed and validated positions: they are the run's, and survive any
  *  restart. COUNTERS are of one life of one stage, and start at 0 when it is started again; and a reader that goes back
- * counts records twice. So the positions of reader and transformer are estimates, kept between what is certain:
+ *  counts records twice. So the positions of reader and transformer are estimates, kept between what is certain:
  *
  *      committed <= transformer <= reader <= total
  *
  *  reader: committed + what its window holds, by the mean size of a record. transformer: where the run stood when the
- * meter began + all it has dealt with over its lives. Rates are taken over the last few seconds of a ring of samples.
+ *  meter began + all it has dealt with over its lives. Rates are taken over the last few seconds of a ring of samples.
  */
 #include "control/meter.h"
 

@@ -13,7 +13,7 @@ typedef enum { PR_VIEW_BAR, PR_VIEW_PLAIN, PR_VIEW_NONE } pr_view_mode_t;
 
 /*  The table as text: a line per stage under a headline, and a bar. Lines end with '\n'.
  *  columns: of the terminal, 20 or more; lines are at most columns - 1 wide, narrower than 76 they lose columns from
- * the right. colour: rejects and failures stand out. Returns the size, as snprintf does; the text is cut to size. */
+ *  the right. colour: rejects and failures stand out. Returns the size, as snprintf does; the text is cut to size. */
 size_t pr_view_print_table(const pr_meter_view_t *view, unsigned columns, bool colour, char *buffer, size_t size);
 
 /* The same in one line without '\n'. */

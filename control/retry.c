@@ -4,12 +4,12 @@
 /*  DESIGN
  *
  *  The records stand in pvrelay_reject as they stood in their export. They are written to files in the run folder, one
- * for each stream and kind of envelope, and these files are replayed by a run of kind `retry`; at its end the writer
- * marks the rejects up to retries_through as tried again. A record that is rejected once more is a reject of the new
- * run.
+ *  for each stream and kind of envelope, and these files are replayed by a run of kind `retry`; at its end the writer
+ *  marks the rejects up to retries_through as tried again. A record that is rejected once more is a reject of the new
+ *  run.
  *
  *  An interrupted retry is continued: the same rejects up to the same number make the same files, byte for byte, so the
- * writer finds the sources as they were.
+ *  writer finds the sources as they were.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -140,7 +140,7 @@ static int s_write_files(sqlite3 *db, int64_t through, pr_retry_t *retry, pr_err
 }
 
 /*  Which files the reader will take: one none of whose records shows its stream any more, or whose records are no JSON
- * structure, would stop the whole run. ret_paths: *returns new* array, paths borrowed. */
+ *  structure, would stop the whole run. ret_paths: *returns new* array, paths borrowed. */
 static int s_choose_files(const pr_retry_t *retry, const char *mapping_path, const char ***ret_paths, size_t *ret_count,
                           pr_error_t *err) {
     pr_mapping_t *mapping = NULL;

@@ -34,7 +34,7 @@ enum { PR_RUN_OPTIONS = 11 };
 void pr_run_options_init(pr_run_options_t *options, pr_option_t *ret_table);
 
 /*  The configuration that these options make, all paths absolute, checked as far as files go. sources: count paths;
- * with none, those of --config stay. ret_config: *returns new*. */
+ *  with none, those of --config stay. ret_config: *returns new*. */
 int pr_run_configure(const char *command, const pr_run_options_t *options, const char *const *sources, size_t count,
                      pr_config_t **ret_config, pr_error_t *err);
 

@@ -32,8 +32,8 @@ const pr_ledger_run_t *pr_summary_run(const pr_summary_t *summary);
 /*  The report. Its keys are stable:
  *  run {number, id, kind, state, mapping, started_at, ended_at, seconds, outcome, error}, target,
  *  streams [{stream, exported, read, written, unchanged, rejected, validated, bytes, seconds, records_per_second,
- * balances}], findings [{kind, stream, field, count, detail}], rejects [{reason, stream, field, count}], failures
- * [{kind, stream, table, key, column, expected, stored, path, offset, checkpoint}], failures_total. *Returns new*. */
+ *  balances}], findings [{kind, stream, field, count, detail}], rejects [{reason, stream, field, count}], failures
+ *  [{kind, stream, table, key, column, expected, stored, path, offset, checkpoint}], failures_total. *Returns new*. */
 json_t *pr_summary_to_json(const pr_summary_t *summary);
 
 /* Write the report as FOLDER/report.json (new file, rename), making the folder if need be. */

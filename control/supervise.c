@@ -14,11 +14,11 @@
  *  In the last two nothing is started again, and SIGKILL follows after a while. The loop ends when all are gone.
  *
  *  Which message the operator gets: the daemons' stderr is ours, and a fatal error in it is held back until its daemon
- * has ended. The one whose end began `stopping` has the word, else another that ended with the same code, else the
- * writer's PROGRESS; so an error that all stages hear of is printed once.
+ *  has ended. The one whose end began `stopping` has the word, else another that ended with the same code, else the
+ *  writer's PROGRESS; so an error that all stages hear of is printed once.
  *
  *  A kill -9 of this program leaves daemons that get SIGTERM from the kernel (PR_SET_PDEATHSIG), drain and exit: the
- * same as Ctrl-C.
+ *  same as Ctrl-C.
  */
 #include "control/supervise.h"
 

@@ -24,9 +24,9 @@ typedef struct {
 char *pr_supervise_programs(void);
 
 /*  Run the daemons to the end of the run. Blocks until all have ended. Takes over SIGINT, SIGTERM, SIGHUP, SIGCHLD,
- * SIGPIPE of the process; make no ZeroMQ socket before. Returns 0 when the run came to its outcome, ret_outcome then
- * being the exit code (0, 3 or 4). Otherwise a negative code, err being the one message the operator needs: a daemon's
- * fatal error, -PR_E_INTERRUPTED after Ctrl-C, or ours. */
+ *  SIGPIPE of the process; make no ZeroMQ socket before. Returns 0 when the run came to its outcome, ret_outcome then
+ *  being the exit code (0, 3 or 4). Otherwise a negative code, err being the one message the operator needs: a daemon's
+ *  fatal error, -PR_E_INTERRUPTED after Ctrl-C, or ours. */
 int pr_supervise(const pr_supervise_t *run, int *ret_outcome, pr_error_t *err);
 
 #endif

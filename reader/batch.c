@@ -5,7 +5,7 @@
  *  A source is the records of one stream in one file; in the file they lie in one or more result sets. A batch never
  *  spans two result sets, so all bytes between its begin and its end are records of its source and what separates them.
  *  Nothing is remembered between two cuts but the open file and a guess of the size: any position can be cut at, at any
- * time.
+ *  time.
  */
 #include "reader/batch.h"
 

@@ -27,8 +27,8 @@ typedef struct {
 
 /*  Look through the exports and make the plan. May take a second a gigabyte.
  *  paths: count files. mapping: borrowed until destroy. batch_bytes: how large a batch shall be (a record that is
- * larger makes a batch of its own). progress: as pr_export_scan. Errors: as pr_export_scan and pr_export_plan.
- * ret_batcher: *returns new*. */
+ *  larger makes a batch of its own). progress: as pr_export_scan. Errors: as pr_export_scan and pr_export_plan.
+ *  ret_batcher: *returns new*. */
 int pr_batcher_open(const char *const *paths, size_t count, const pr_mapping_t *mapping, size_t batch_bytes,
                     pr_export_progress_fn *progress, void *context, pr_batcher_t **ret_batcher, pr_error_t *err);
 void pr_batcher_destroy(pr_batcher_t **batcher);
@@ -40,8 +40,8 @@ const pr_plan_t *pr_batcher_plan(const pr_batcher_t *batcher);
 pr_export_t *const *pr_batcher_exports(const pr_batcher_t *batcher, size_t *ret_count);
 
 /*  The batch that begins at a position (normal, before the end). ret_batch: the frames are the caller's to send or to
- * close. Errors: -PR_E_SOURCE_CHANGED (the file is no longer as it was when it was looked through), -PR_E_UNREADABLE.
- * Blocks on the disk only. */
+ *  close. Errors: -PR_E_SOURCE_CHANGED (the file is no longer as it was when it was looked through), -PR_E_UNREADABLE.
+ *  Blocks on the disk only. */
 int pr_batcher_cut(pr_batcher_t *batcher, pr_position_t at, pr_batch_t *ret_batch, pr_error_t *err);
 
 #endif

@@ -7,10 +7,10 @@
  *      sent       place up to which batches have been sent (by this process, to this writer)
  *      committed  place of the last PROGRESS
  *      window     the batches between the two, by their ends and sizes; their bytes never exceed window_bytes, but for
- * one batch that is larger by itself
+ *                 one batch that is larger by itself
  *
  *  Invariant: committed <= sent. A PROGRESS beyond `sent` (batches sent before a go-back have arrived after all) moves
- * `sent`.
+ *  `sent`.
  *
  *  By the state of the last PROGRESS:
  *      none             send nothing
@@ -19,11 +19,11 @@
  *      proving          nothing
  *
  *  A PROGRESS from a writer not heard before is answered with PLAN too, whatever its state: the writer compares it with
- * what the run began with, and nothing is sent until its plan_digest is ours.
+ *  what the run began with, and nothing is sent until its plan_digest is ours.
  *
  *  Go back (sent := committed) when the writer asks (its `resend` has grown), when a new writer appears, or when
- * nothing has been committed for the resend time while the window is not empty; that time doubles each time in a row,
- * up to s_resend_max_ms, so that a slow stage is not buried in duplicates.
+ *  nothing has been committed for the resend time while the window is not empty; that time doubles each time in a row,
+ *  up to s_resend_max_ms, so that a slow stage is not buried in duplicates.
  */
 #include "reader/reader.h"
 

@@ -5,8 +5,8 @@
  *
  *  A record passes four gates, and each may set the reject, once: parse (JSON, UTF-8), match (which key is which field:
  *  duplicate, unknown, missing), convert (each field to a value: type, NULL, range), pack (each column from the values:
- * maps, dates, templates). Pack writes into a scratch buffer as it goes; if a value is refused midway the buffer is cut
- * back and the reject is packed instead. The notes stand first in the payload but are known last: hence the scratch.
+ *  maps, dates, templates). Pack writes into a scratch buffer as it goes; if a value is refused midway the buffer is cut
+ *  back and the reject is packed instead. The notes stand first in the payload but are known last: hence the scratch.
  *
  *  Notes of a record are pending until it is accepted; a rejected record notes nothing.
  *

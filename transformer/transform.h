@@ -29,14 +29,14 @@ void pr_transformer_destroy(pr_transformer_t **transformer);
 /*  Turn the records of one batch into the payload of a ROWS message (common/rows.h).
  *
  *  stream: index into the mapping's streams. wrangler: the records come from a result set of wrangler, where the text
- * "null" in a nullable field means NULL. bytes: size bytes, with PR_JSON_PADDING readable bytes behind; borrowed.
- * slices: where the count records lie in it. out: the payload is appended. ret_counts: of this batch alone.
+ *  "null" in a nullable field means NULL. bytes: size bytes, with PR_JSON_PADDING readable bytes behind; borrowed.
+ *  slices: where the count records lie in it. out: the payload is appended. ret_counts: of this batch alone.
  *
  *  Every record becomes rows or one reject, for the first of these that is wrong with it: its JSON, its UTF-8, a
- * duplicate key, an unknown field, a missing field; then, in the mapping's order of fields, type, NULL and range; then,
- * in its order of columns, values (maps, dates, NULL in templates). A reject's detail shows the value as pr_value_print
- * does. A field of type real takes any number that fits a double; integers are noted as rounded in integer fields only,
- * because only there the database held more digits than the exporter prints.
+ *  duplicate key, an unknown field, a missing field; then, in the mapping's order of fields, type, NULL and range; then,
+ *  in its order of columns, values (maps, dates, NULL in templates). A reject's detail shows the value as pr_value_print
+ *  does. A field of type real takes any number that fits a double; integers are noted as rounded in integer fields only,
+ *  because only there the database held more digits than the exporter prints.
  *
  *  Returns 0, or -PR_E_PROTOCOL if there is no such stream or a slice lies outside the bytes: then nothing is appended.
  */

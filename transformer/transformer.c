@@ -3,8 +3,8 @@
 /*  DESIGN
  *
  *  No state at all: a batch comes in, its rows go out, and between the two at most one ROWS waits for room. A
- * transformer that dies takes with it what it held and what lay in its pipe; the writer sees the gap, and the reader
- * sends it again.
+ *  transformer that dies takes with it what it held and what lay in its pipe; the writer sees the gap, and the reader
+ *  sends it again.
  */
 #include "transformer/transformer.h"
 

@@ -48,8 +48,8 @@ bool pr_legacy_is_utf8(const char *data, size_t size);
 
 /*  Parse one record that begins at data and ends anywhere before the NUL byte behind the data. What follows it is not
  *  looked at. The record's bytes are overwritten. utf8: the bytes are known to be UTF-8 (pr_legacy_is_utf8), which
- * saves looking at them one by one. Returns ret_record->error == NULL: a JSON object in valid UTF-8. Else the bytes are
- * spoilt and only error is set. */
+ *  saves looking at them one by one. Returns ret_record->error == NULL: a JSON object in valid UTF-8. Else the bytes are
+ *  spoilt and only error is set. */
 bool pr_legacy_parse(pr_legacy_parser_t *parser, char *data, bool utf8, pr_legacy_record_t *ret_record);
 
 #ifdef __cplusplus

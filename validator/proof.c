@@ -7,8 +7,8 @@
  *  A commit is proved in one read transaction, so that the writer's next commits do not show through. In it:
  *  the checkpoint's row must say what the message said; the export's bytes must have the digest that was committed;
  *  then the bytes are walked: white space and commas between records are skipped, a record that stands in
- * pvrelay_reject is compared byte for byte with what is kept there and not parsed (it may be malformed), every other
- * one is parsed, typed and handed to the inverse mapping.
+ *  pvrelay_reject is compared byte for byte with what is kept there and not parsed (it may be malformed), every other
+ *  one is parsed, typed and handed to the inverse mapping.
  *
  *  The parser works in place, so that after a record it could not parse the rest of the batch is read again, and the
  *  record's end found by its brackets.

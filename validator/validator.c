@@ -3,7 +3,7 @@
 /*  DESIGN
  *
  *  No state that matters: the writer keeps which commits have no verdict and sends them again to a validator it has not
- * heard of before. The proof is opened with the first message of a run, and anew when the run changes.
+ *  heard of before. The proof is opened with the first message of a run, and anew when the run changes.
  */
 #include "validator/validator.h"
 

@@ -16,7 +16,7 @@ pr_reorder_t *pr_reorder_new(size_t max_bytes);
 void pr_reorder_destroy(pr_reorder_t **reorder);
 
 /*  Keep a ROWS message that is early. Takes its payload (frames_count becomes 0) and returns true; or returns false and
- * takes nothing: one that begins there is kept already, or there is no room. */
+ *  takes nothing: one that begins there is kept already, or there is no room. */
 bool pr_reorder_keep(pr_reorder_t *reorder, pr_range_t range, pr_inbound_t *inbound);
 
 /*  Take out the message that begins at a position (normal); drops those that lie before it, counting their records.

@@ -37,9 +37,9 @@ typedef struct {
 
 /*  Open a target, take its lock (waits up to lock_wait_ms; -PR_E_TARGET_LOCKED names the holder's pid), apply the
  *  migrations to a fresh database (none of its own tables), add only the bookkeeping to one with tables, check that
- * every mapped table and column is there (-PR_E_TARGET_SCHEMA lists all that lack, but for optional ones, which are
- * then left out), turn triggers off on this connection, foreign_keys on, WAL, synchronous NORMAL. mapping: borrowed
- * until destroy. ret_target: *returns new*. May block. */
+ *  every mapped table and column is there (-PR_E_TARGET_SCHEMA lists all that lack, but for optional ones, which are
+ *  then left out), turn triggers off on this connection, foreign_keys on, WAL, synchronous NORMAL. mapping: borrowed
+ *  until destroy. ret_target: *returns new*. May block. */
 int pr_target_open(const char *path, const char *migrations, const pr_mapping_t *mapping, unsigned lock_wait_ms,
                    pr_target_t **ret_target, pr_error_t *err);
 
@@ -82,9 +82,9 @@ int pr_target_batch_begin(pr_target_t *target, int64_t run, const pr_plan_source
                           pr_error_t *err);
 
 /*  Apply one record: an accepted one makes its rows (or becomes a reject here: unknown_parent, constraint — then
- * nothing of it stays, and its raw bytes are `raw`, which the caller has at hand or reads from the export), a rejected
- * one is stored. read_raw is called at most once, only when the target itself rejects; it fills ret_raw (borrowed till
- * the next call) or fails. ordinal: within the source. */
+ *  nothing of it stays, and its raw bytes are `raw`, which the caller has at hand or reads from the export), a rejected
+ *  one is stored. read_raw is called at most once, only when the target itself rejects; it fills ret_raw (borrowed till
+ *  the next call) or fails. ordinal: within the source. */
 typedef int pr_target_raw_fn(void *context, uint64_t offset, uint32_t length, pr_value_t *ret_raw, pr_error_t *err);
 int pr_target_apply(pr_target_t *target, const pr_stream_t *stream, const pr_rows_record_t *record, uint64_t ordinal,
                     pr_target_raw_fn *read_raw, void *context, pr_error_t *err);
@@ -93,7 +93,7 @@ int pr_target_apply(pr_target_t *target, const pr_stream_t *stream, const pr_row
 int pr_target_note(pr_target_t *target, const pr_stream_t *stream, const pr_note_t *note, pr_error_t *err);
 
 /*  Record a verdict: checkpoint validated (1) or with failures (2), with up to the first 1,000 of them. checkpoint 0:
- * of the whole. Inside an open batch it joins it, else it is a transaction of its own. Repeating it changes nothing. */
+ *  of the whole. Inside an open batch it joins it, else it is a transaction of its own. Repeating it changes nothing. */
 int pr_target_verdict(pr_target_t *target, int64_t run, int64_t checkpoint, const pr_failure_t *failures, size_t count,
                       pr_error_t *err);
 

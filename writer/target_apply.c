@@ -4,27 +4,27 @@
 /*  DESIGN
  *
  *  Why not INSERT … ON CONFLICT DO UPDATE: on a table with AUTOINCREMENT every upsert that meets a conflict burns an id
- * in sqlite_sequence (measured, SQLite 3.40), so that a replay which changes nothing would still change the database,
- * and the ids after a resumed run would differ from those of an uninterrupted one. A plain INSERT that fails on UNIQUE
- * burns none.
+ *  in sqlite_sequence (measured, SQLite 3.40), so that a replay which changes nothing would still change the database,
+ *  and the ids after a resumed run would differ from those of an uninterrupted one. A plain INSERT that fails on UNIQUE
+ *  burns none.
  *
  *  So a row goes one of two ways, and which one comes first is a guess from the last row of the same kind:
  *    insert first   INSERT; if UNIQUE forbids it, select by natural key
  *    select first   SELECT by natural key; if there is none, INSERT
  *  A wrong guess costs time and nothing else. Insert first needs a UNIQUE index on the natural key, or on part of it,
- * and no NULL in the key (UNIQUE lets NULLs repeat); without one, as clients(name) of the HUB, it is always select
- * first. A row that is there is compared column by column in C, with types, and changed by id only if something
- * differs: so no row is touched, and no trigger of another connection's view of it can tell a replay, when nothing
- * differs. Rows of mode ensure are never changed. A UNIQUE failure after which no row with the natural key is found is
- * about something else: the record is rejected with SQLite's message.
+ *  and no NULL in the key (UNIQUE lets NULLs repeat); without one, as clients(name) of the HUB, it is always select
+ *  first. A row that is there is compared column by column in C, with types, and changed by id only if something
+ *  differs: so no row is touched, and no trigger of another connection's view of it can tell a replay, when nothing
+ *  differs. Rows of mode ensure are never changed. A UNIQUE failure after which no row with the natural key is found is
+ *  about something else: the record is rejected with SQLite's message.
  *
  *  found_through: the row is first looked for through the row that refers to it. If the key columns that are not parent
- * ids are ours, it is our row, perhaps under another parent now, and is changed where it differs. If not, somebody put
- * a real row in the place of our placeholder: it is left alone and serves as the parent.
+ *  ids are ours, it is our row, perhaps under another parent now, and is changed where it differs. If not, somebody put
+ *  a real row in the place of our placeholder: it is left alone and serves as the parent.
  *
  *  A record either makes all its rows or none. The savepoint for that is opened only before a row is written that is
- * not the record's last, so that records of one row, and those whose parents are known, do without. Touched rows are
- * noted only when the record is through; ids that were cached for a record that is then rejected are forgotten with it.
+ *  not the record's last, so that records of one row, and those whose parents are known, do without. Touched rows are
+ *  noted only when the record is through; ids that were cached for a record that is then rejected are forgotten with it.
  */
 #include "writer/target_apply.h"
 

@@ -4,7 +4,7 @@
 /*  DESIGN
  *
  *  Entries stand in one array in the order in which they came, their keys in one buffer in the same order; buckets are
- * chains of indexes with the newest first. So forgetting the newest ones, which a rollback asks for, takes them off the
+ *  chains of indexes with the newest first. So forgetting the newest ones, which a rollback asks for, takes them off the
  *  ends of array, buffer and chains, and nothing else moves. There is no LRU: a full cache is emptied, which costs a
  *  select per key once in 65,536 new keys.
  */

@@ -22,7 +22,7 @@ void pr_id_cache_destroy(pr_id_cache_t **cache);
 bool pr_id_cache_get(pr_id_cache_t *cache, unsigned space, const pr_value_t *const *key, size_t count, int64_t *ret_id);
 
 /*  Remember a key; copies it. The key must not be in the cache (get has just said so). One that is longer than a
- * sixteenth of the bytes is not remembered. */
+ *  sixteenth of the bytes is not remembered. */
 void pr_id_cache_put(pr_id_cache_t *cache, unsigned space, const pr_value_t *const *key, size_t count, int64_t id);
 
 /* A mark, and back to it: what was put in since is forgotten. If the cache was emptied since, all of it is. */

@@ -5,8 +5,8 @@
  *
  *  Every complaint is collected before one is returned: an operator who must mend a schema wants the whole list. Names
  *  compare without regard to case, as SQLite's do. A generated column cannot be written, so it counts as lacking. Ids
- * are taken to be `id INTEGER PRIMARY KEY`, an alias of the rowid, in every table that rows go into or are looked up
- * in.
+ *  are taken to be `id INTEGER PRIMARY KEY`, an alias of the rowid, in every table that rows go into or are looked up
+ *  in.
  */
 #include "writer/target_schema.h"
 

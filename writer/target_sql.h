@@ -95,7 +95,7 @@ extern const char PR_SQL_UNIQUE_INDEXES[]; /* ?1 table: index, column, of the fu
 extern const char PR_SQL_WITHOUT_ROWID[];  /* ?1 table: 1 if it has no rowid */
 
 /*  Statements that follow from the mapping. All *return new* (sqlite3_free). Names are quoted; columns: `count` indexes
- * into spec->columns. Parameters are numbered from 1 in the order told. */
+ *  into spec->columns. Parameters are numbered from 1 in the order told. */
 
 /* INSERT of these columns; parameters: their values. */
 char *pr_sql_insert(const pr_row_spec_t *spec, const size_t *columns, size_t count);

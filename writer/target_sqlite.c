@@ -4,28 +4,28 @@
 /*  DESIGN
  *
  *  States: idle; batch open; failed. A call that fails inside a batch, and a batch that cannot begin or commit, leave
- * the target failed: every call but pr_target_batch_rollback returns the same error, and nothing is committed. Calls
- * with a transaction of their own (runs, verdicts, findings outside a batch) roll back themselves and leave the target
- * idle.
+ *  the target failed: every call but pr_target_batch_rollback returns the same error, and nothing is committed. Calls
+ *  with a transaction of their own (runs, verdicts, findings outside a batch) roll back themselves and leave the target
+ *  idle.
  *
  *  One transaction holds a batch: its rows, its checkpoint (made at its beginning, because rejects refer to it, and
  *  completed at its end), rejects, findings, touched rows, verdicts that came in meanwhile, and the run's position. The
  *  continuity check (the batch begins where the run stands) reads the position inside that same transaction. A crash at
- * any moment leaves the database as after the last COMMIT; SQLite rolls the rest back when it is opened next.
+ *  any moment leaves the database as after the last COMMIT; SQLite rolls the rest back when it is opened next.
  *
  *  What is remembered between records (ids by natural key, touched rows) is true of the database as this connection
- * sees it: it is taken back with the transaction that it came from, and forgotten when PRAGMA data_version says that
- * another connection has written.
+ *  sees it: it is taken back with the transaction that it came from, and forgotten when PRAGMA data_version says that
+ *  another connection has written.
  *
  *  Connection settings, and why:
  *    triggers off       the HUB's would overwrite updated_at and count every audit again for each row
  *    foreign_keys on    always
  *    WAL, NORMAL        readers (the validator) do not stop the writer; a power cut may lose the newest commits, never
- * half of one, and the run's position goes with them wal_autocheckpoint 4,000 pages (16 MB): a batch rewrites the same
- * index pages as the one before; fewer, larger checkpoints write them once cache_size 32 MiB  the hot parts of the
- * indexes of a few million modules secure_delete off  Debian's SQLite zeroes what a page split or an update frees; it
- * costs a memset for each. It is a property of this connection, and what it would hide was in the exports temp_store
- * memory  savepoints and statement journals
+ *  half of one, and the run's position goes with them wal_autocheckpoint 4,000 pages (16 MB): a batch rewrites the same
+ *  index pages as the one before; fewer, larger checkpoints write them once cache_size 32 MiB  the hot parts of the
+ *  indexes of a few million modules secure_delete off  Debian's SQLite zeroes what a page split or an update frees; it
+ *  costs a memset for each. It is a property of this connection, and what it would hide was in the exports temp_store
+ *  memory  savepoints and statement journals
  */
 #include "writer/target_sqlite.h"
 
@@ -177,7 +177,7 @@ static int s_settings(pr_target_t *target, pr_error_t *err) {
 }
 
 /*  Migrate and check. What the HUB made is checked before our books are added to it, so that a refused database stays
- * as it was; what is ours or fresh is migrated first, because a migration may bring the column that a check would miss.
+ *  as it was; what is ours or fresh is migrated first, because a migration may bring the column that a check would miss.
  */
 static int s_schema(pr_target_t *target, const char *migrations, pr_error_t *err) {
     pr_migrate_state_t state = PR_MIGRATE_FRESH;

@@ -89,12 +89,12 @@ struct pr_target {
 };
 
 /*  Note SQLite's last error as TARGET_LOCKED, TARGET_FULL or TARGET, with the database's path, what was being done, and
- * what to do. */
+ *  what to do. */
 int pr_target_fail(pr_target_t *target, pr_error_t *err, const char *doing_format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /*  Bind and step a fixed statement that gives no row. types: a letter a parameter: i int64_t, d double, t
- * NUL-terminated text or NULL, v const pr_value_t * (borrowed till the statement is done), b the same stored as a BLOB.
+ *  NUL-terminated text or NULL, v const pr_value_t * (borrowed till the statement is done), b the same stored as a BLOB.
  */
 int pr_target_do(pr_target_t *target, pr_sql_t which, pr_error_t *err, const char *types, ...);
 

@@ -3,7 +3,7 @@
 /*  DESIGN
  *
  *  The target says which checkpoints have no verdict; this is a cursor over them. At most s_out_max are with the
- * validator.
+ *  validator.
  *
  *      out[0 .. sent)       sent, not answered
  *      out[sent .. count)   to be sent

@@ -6,14 +6,16 @@
  *
  *  The run's states, as PROGRESS tells them:
  *
- *      awaiting plan --PLAN: run begun--> streaming --END at the end of the plan: finish--> proving
- *          --every commit has a verdict, and so has the whole: complete--> complete --all peers said BYE, or linger-->
- * exit any --FAIL, target error, changed source, too many rejects--> failed --likewise--> exit
+ *      awaiting plan  -- PLAN: begin the run -->                                        streaming
+ *      streaming      -- END, at the end of the plan: finish -->                        proving
+ *      proving        -- every commit and the whole have their verdicts: complete -->   complete
+ *      any of these   -- FAIL, target error, changed source, too many rejects -->       failed
+ *      complete, failed  -- all peers said BYE, or the linger time is over -->          exit
  *
  *  Each arrow but the first and the last is one transaction, so a crash leaves the state before it or after it; the new
- * writer reads which from pvrelay_run and goes on. What a crash loses: messages, and which peers are there. Peers
- * answer a PROGRESS of an unknown writer with HELLO, the reader with PLAN and a go-back besides, the validator gets the
- * commits without verdict again.
+ *  writer reads which from pvrelay_run and goes on. What a crash loses: messages, and which peers are there. Peers
+ *  answer a PROGRESS of an unknown writer with HELLO, the reader with PLAN and a go-back besides, the validator gets the
+ *  commits without verdict again.
  *
  *  Invariants:
  *      a batch is taken only if it begins exactly at the committed position (pr_range_relation)
@@ -21,8 +23,8 @@
  *      a verdict is recorded only for a commit that was sent out and not yet answered (writer/verdicts.c)
  *
  *  A gap (an early batch is waiting and the one before it does not come) is healed by asking the reader to go back: at
- * once with one transformer, as nothing overtakes there; with several after s_gap_ms; and when a transformer has come
- * anew, with whose predecessor batches may have died.
+ *  once with one transformer, as nothing overtakes there; with several after s_gap_ms; and when a transformer has come
+ *  anew, with whose predecessor batches may have died.
  */
 #include "writer/writer.h"
 

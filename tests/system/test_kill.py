@@ -3,6 +3,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import unittest
 
@@ -65,6 +66,20 @@ class Kill(unittest.TestCase):
             pipeline.wait_until(lambda: pipeline.pid_of(run_dir, stage) != pid, f"{stage} to be gone")
         self.assertGreaterEqual(sum(killed.values()), min(KILLS, 40), killed)
         self.assertTrue(all(killed.values()), killed)
+        self.finish(process, target)
+
+    def test_stops(self):
+        """A stage that is asked to stop (as by `systemctl restart`) drains; its successor goes on."""
+        target, run_dir = self.root / "stops.db", self.root / "d4"
+        process = self.start(target, run_dir)
+        self.addCleanup(process.kill)
+        seen = 0
+        for turn in range(12):
+            stage = pipeline.STAGES[turn % 4]
+            seen = self.moved_on(process, target, seen)
+            pid = pipeline.wait_until(lambda: pipeline.pid_of(run_dir, stage), f"{stage} to be there")
+            os.kill(pid, signal.SIGTERM)
+            pipeline.wait_until(lambda: pipeline.pid_of(run_dir, stage) != pid, f"{stage} to be gone")
         self.finish(process, target)
 
     def test_supervisor(self):

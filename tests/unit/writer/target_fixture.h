@@ -77,7 +77,7 @@ void fx_sql(const fx_t *fx, const char *sql);
 char *fx_ask(const fx_t *fx, const char *sql);
 void fx_assert_sql(const fx_t *fx, const char *sql, const char *expected);
 /*  Tell the target's own connection that the database may not grow any more (the limit goes with the connection). It
- * looks into the target, because nothing outside can fill a disk for a test. */
+ *  looks into the target, because nothing outside can fill a disk for a test. */
 void fx_limit_pages(fx_t *fx);
 /* All rows of all tables whose name does not begin with pvrelay_, sqlite_sequence included, as text. malloc'ed. */
 char *fx_dump(const fx_t *fx);

@@ -11,7 +11,7 @@
 #include "target_fixture.h"
 
 /*  A HUB that its own migrations made: other column orders, columns of its own, no UNIQUE where ours has none, triggers
- * that would spoil everything, rows of its own. */
+ *  that would spoil everything, rows of its own. */
 static const char S_HUB[] =
     "CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT "
     "CURRENT_TIMESTAMP NOT NULL);"
