@@ -87,6 +87,56 @@ class Enemies(unittest.TestCase):
         self.assertIn("pvrelay: SOURCE_CHANGED: ", done.stderr)
         self.assertIn("--restart", done.stderr)
 
+    def test_continued_otherwise(self):
+        """A run is continued with the mapping and the meaning of "null" that it was begun with, or not at all."""
+        exports = self.exports("--modules", 30000)
+        config = self.small_batches(exports)
+        mapping = self.root / "mapping.json"
+        mapping.write_text((pipeline.BIN.parent / "share/pvrelay/mappings/el-to-hub.json").read_text())
+        self.stop_early(exports, "--config", config, "--mapping", mapping)
+        before = pipeline.dump(self.target)
+        self.refused(1, f"pvrelay: UNFINISHED: {self.target}: run 1 was begun with --null-text null; go on with that, or give"
+                        " --restart", exports, "--config", config, "--mapping", mapping, "--null-text", "keep")
+        mapping.write_text(mapping.read_text().replace('"dead": 3', '"dead": 2'))
+        self.refused(1, f"pvrelay: UNFINISHED: {self.target}: run 1 was begun with another content of the mapping {mapping};"
+                        " put it back, or give --restart to begin anew", exports, "--config", config, "--mapping", mapping)
+        pipeline.assert_same_dump(self, before, pipeline.dump(self.target))
+
+    def by_hand(self, settings):
+        """The four daemons, each with settings of its own; returns their exit codes and what they said."""
+        exports = self.exports("--preset", "production")
+        processes = {}
+        for program in ("writer", "validator", "transformer", "reader"):
+            config = pipeline.write_config(self.root / f"{program}.json", exports, self.target, self.run_dir,
+                                           **settings.get(program, {}))
+            processes[program] = subprocess.Popen([pipeline.BIN / f"pvrelay-{program}", "--config", config],
+                                                  stderr=subprocess.PIPE, text=True)
+        said = {program: process.communicate(timeout=pipeline.DEADLINE)[1] for program, process in processes.items()}
+        return {program: process.returncode for program, process in processes.items()}, said
+
+    def test_stages_with_different_mappings(self):
+        """Started by hand with two mappings, the daemons do not mix them: all end with exit 1, and one says why."""
+        mapping = self.root / "mapping.json"
+        mapping.write_text((pipeline.BIN.parent / "share/pvrelay/mappings/el-to-hub.json").read_text().replace('"dead": 3', '"dead": 2'))
+        for program in ("reader", "transformer"):
+            with self.subTest(program=program):
+                codes, said = self.by_hand({program: {"mapping": str(mapping)}})
+                self.assertEqual(codes, {"writer": 1, "validator": 1, "transformer": 1, "reader": 1}, said)
+                self.assertIn("MAPPING: ", said["writer"])
+                self.assertIn("is not the mapping that the reader works with; start all stages with the same one", said["writer"])
+                if self.target.exists():
+                    self.assertEqual(pipeline.query(self.target, "SELECT count(*) FROM el_modules"), [(0,)])
+                    self.target.unlink()
+
+    def test_a_run_that_is_over(self):
+        """Daemons started by hand for a run that is complete hear so, and leave with its outcome."""
+        run = "b81d52b2-50a5-4a17-8d42-6a6a62b7b8a1"
+        for _ in range(2):
+            codes, said = self.by_hand(dict.fromkeys(("reader", "transformer", "writer", "validator"), {"run": run}))
+            self.assertEqual(set(codes.values()), {0}, said)
+        self.assertEqual(pipeline.query(self.target, "SELECT id, state FROM pvrelay_run"), [(run, "complete")])
+        self.assertEqual(pipeline.query(self.target, "SELECT count(*) FROM pvrelay_checkpoint"), [(3,)])
+
     def test_truncated_100_mb(self):
         """A 100 MB export cut in the middle of a record: nothing is written, and the place is told."""
         exports = self.exports("--modules", 260000)
