@@ -102,6 +102,33 @@ class Enemies(unittest.TestCase):
                         " put it back, or give --restart to begin anew", exports, "--config", config, "--mapping", mapping)
         pipeline.assert_same_dump(self, before, pipeline.dump(self.target))
 
+    def test_killed_retry(self):
+        """`retry-rejects` killed in the middle and given again: it continues, and every reject is tried once."""
+        exports = self.exports("--modules", 4000, "--trap", "unknown-status=2000")
+        pipeline.run(exports, self.target, "--run-dir", self.run_dir, expect=3)
+        mapping = self.root / "mapping.json"
+        text = (pipeline.BIN.parent / "share/pvrelay/mappings/el-to-hub.json").read_text()
+        for status in ("OK", " ok", "broken", "microcrack"):
+            text = text.replace('"ok": "none"', f'"{status}": "none", "ok": "none"', 1)
+            text = text.replace('"ok": 0,', f'"{status}": 0, "ok": 0,', 1)
+        mapping.write_text(text)
+        settings = self.root / "settings.json"
+        settings.write_text('{"batch_bytes": 8192, "window_bytes": 65536}')
+        command = [pipeline.BIN / "pvrelay", "retry-rejects", "--target", self.target, "--run-dir", self.run_dir, "--mapping",
+                   mapping, "--config", settings, "--progress", "none"]
+        done = pipeline.checkpoints(self.target)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        pipeline.wait_until(lambda: process.poll() is not None or pipeline.checkpoints(self.target) > done + 2, "the retry to begin")
+        process.kill()
+        process.wait()
+        self.assertEqual(pipeline.query(self.target, "SELECT kind, state FROM pvrelay_run WHERE run = 2"), [("retry", "streaming")])
+        again = subprocess.run(command, capture_output=True, text=True, timeout=pipeline.DEADLINE)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual(pipeline.query(self.target, "SELECT kind, state, outcome FROM pvrelay_run WHERE run = 2"),
+                         [("retry", "complete", 0)])
+        self.assertEqual(pipeline.query(self.target, "SELECT count(*), sum(retried_by = 2) FROM pvrelay_reject"), [(2000, 2000)])
+        self.assertEqual(pipeline.query(self.target, "SELECT count(*) FROM el_modules"), [(4000,)])
+
     def by_hand(self, settings):
         """The four daemons, each with settings of its own; returns their exit codes and what they said."""
         exports = self.exports("--preset", "production")
