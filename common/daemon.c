@@ -120,6 +120,14 @@ void pr_daemon_protocol_error(pr_daemon_t *daemon, const pr_error_t *err) {
     pr_log(PR_LOG_WARNING, "PROTOCOL: %s; the message is dropped, and so are others like it", err->text);
 }
 
+int pr_daemon_check_mapping(const pr_daemon_t *daemon, uint64_t digest, pr_error_t *err) {
+    if (digest == daemon->mapping->digest)
+        return 0;
+    return pr_error_set(err, PR_E_MAPPING,
+                        "%s: is not the mapping that the reader works with; start all stages with the same one",
+                        daemon->mapping->path);
+}
+
 static void s_usage(const pr_stage_ops_t *ops) {
     printf(
         "Usage: %s --config FILE [OPTION…]\n%s\n\n"

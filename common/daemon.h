@@ -62,6 +62,10 @@ int pr_daemon_send(pr_daemon_t *daemon, zsock_t *socket, pr_message_t *message, 
 /* Count and log a message that is dropped; each kind is logged once. */
 void pr_daemon_protocol_error(pr_daemon_t *daemon, const pr_error_t *err);
 
+/*  Does a peer work with the mapping that this stage does? digest: of the mapping of the reader, from which all batches come.
+ *  Returns 0 or -PR_E_MAPPING. */
+int pr_daemon_check_mapping(const pr_daemon_t *daemon, uint64_t digest, pr_error_t *err);
+
 /* For long work in `open`: has somebody asked us to stop? And: publish the counters, tell systemd that we are alive. */
 bool pr_daemon_interrupted(void);
 void pr_daemon_busy(pr_daemon_t *daemon);

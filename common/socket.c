@@ -7,10 +7,9 @@
 #include <sys/un.h>
 
 enum {
-    s_data_hwm = 4,      /* messages of about a mebibyte, on each side of a pipe */
-    s_publish_hwm = 100, /* small ones; a slow listener loses some */
-    s_linger_ms =
-        1000, /* BYE and FAIL shall go out; a SUB that meets a gone publisher would wait in vain, so it does not */
+    s_data_hwm = 4,                /* messages of about a mebibyte, on each side of a pipe */
+    s_publish_hwm = 100,           /* small ones; a slow listener loses some */
+    s_linger_ms = 1000,            /* BYE and FAIL shall go out; SUB and PUB have nothing that somebody must get */
     s_reconnect_ms = 5,            /* a peer that restarts is back in the pipeline at once ... */
     s_reconnect_max_ms = 100,      /* ... and one that stays away is not polled for nothing */
     s_message_max_bytes = 96 << 20 /* a record of 16 MiB, its rows, and escapes */

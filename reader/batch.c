@@ -20,6 +20,7 @@
 
 #include "common/alloc.h"
 #include "common/json_record.h"
+#include "common/read_at.h"
 
 enum { s_slices_max = 65536 };
 
@@ -121,21 +122,6 @@ static const pr_result_set_t *s_find_set(const pr_batcher_t *self, uint32_t sour
     return NULL;
 }
 
-static int s_read(const pr_batcher_t *self, char *data, size_t size, uint64_t offset, pr_error_t *err) {
-    size_t done = 0;
-    while (done < size) {
-        ssize_t got = pread(self->file, data + done, size - done, (off_t)(offset + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return pr_error_set(err, got < 0 ? PR_E_UNREADABLE : PR_E_SOURCE_CHANGED, "%s:%llu: %s",
-                                self->exports[self->file_export]->path, (unsigned long long)(offset + done),
-                                got < 0 ? strerror(errno) : "the file has become shorter");
-        done += (size_t)got;
-    }
-    return 0;
-}
-
 /*  Read from offset on, `size` bytes at first and more if the first record is larger, and slice it.
  *  ret_bytes: holds the records from the first one's first byte on. */
 static int s_read_records(pr_batcher_t *self, const pr_result_set_t *set, uint64_t offset, size_t max,
@@ -149,7 +135,7 @@ static int s_read_records(pr_batcher_t *self, const pr_result_set_t *set, uint64
         zmq_msg_init_size(&bytes, wanted + PR_JSON_PADDING);
         char *data = zmq_msg_data(&bytes);
         size_t used = 0;
-        int result = s_read(self, data, wanted, offset, err);
+        int result = pr_read_at(self->file, self->exports[self->file_export]->path, data, wanted, offset, err);
         if (result == 0) {
             memset(data + wanted, 0, PR_JSON_PADDING);
             count = pr_export_slice(data, wanted, self->slices, max < s_slices_max ? max : s_slices_max, &used);

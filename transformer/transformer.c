@@ -101,10 +101,9 @@ static void s_count(pr_transformer_stage_t *self, const pr_msg_batch_t *batch, c
 
 static int s_on_batch(pr_transformer_stage_t *self, pr_inbound_t *inbound, pr_error_t *err) {
     const pr_msg_batch_t *batch = &inbound->message.batch;
-    if (batch->mapping_digest != self->daemon->mapping->digest)
-        return pr_error_set(err, PR_E_MAPPING,
-                            "%s: is not the mapping that the reader works with; start all stages with the same one",
-                            self->daemon->mapping->path);
+    int result = pr_daemon_check_mapping(self->daemon, batch->mapping_digest, err);
+    if (result < 0)
+        return result;
     pr_error_t dropped = PR_ERROR_INIT;
     if (s_check_batch(self, batch, inbound, &dropped) < 0) {
         pr_daemon_protocol_error(self->daemon, &dropped);
@@ -113,7 +112,7 @@ static int s_on_batch(pr_transformer_stage_t *self, pr_inbound_t *inbound, pr_er
     pr_transform_counts_t counts = {0};
     msgpack_sbuffer rows;
     msgpack_sbuffer_init(&rows);
-    int result =
+    result =
         pr_transform_batch(self->transformer, batch->stream, batch->wrangler != 0, zmq_msg_data(&inbound->frames[1]),
                            (size_t)(batch->end - batch->begin), self->slices, batch->count, &rows, &counts);
     if (result < 0) {

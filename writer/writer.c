@@ -38,6 +38,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/plan.h"
+#include "common/read_at.h"
 #include "common/rows.h"
 #include "writer/reorder.h"
 #include "writer/target.h"
@@ -204,15 +205,9 @@ static int s_read_raw(void *context, uint64_t offset, uint32_t length, pr_value_
             return pr_error_set(err, PR_E_UNREADABLE, "%s: %s", path, strerror(errno));
     }
     self->raw = pr_xrealloc(self->raw, length);
-    for (size_t done = 0; done < length;) {
-        ssize_t got = pread(self->export_file, self->raw + done, length - done, (off_t)(offset + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return pr_error_set(err, PR_E_SOURCE_CHANGED, "%s:%llu: the file has become shorter", path,
-                                (unsigned long long)offset);
-        done += (size_t)got;
-    }
+    int result = pr_read_at(self->export_file, path, self->raw, length, offset, err);
+    if (result < 0)
+        return result;
     *ret_raw = pr_value_text(self->raw, length);
     return 0;
 }
@@ -416,16 +411,14 @@ static int s_begin_run(pr_writer_t *self, const pr_plan_t *plan, pr_error_t *err
 static int s_on_plan(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) {
     pr_error_t dropped = PR_ERROR_INIT;
     pr_plan_t *plan = NULL;
-    int result = 0;
-    if (pr_plan_from_json(zmq_msg_data(&inbound->frames[0]), zmq_msg_size(&inbound->frames[0]), &plan, &dropped) < 0)
+    if (pr_plan_from_json(zmq_msg_data(&inbound->frames[0]), zmq_msg_size(&inbound->frames[0]), &plan, &dropped) < 0) {
         pr_daemon_protocol_error(self->daemon, &dropped);
-    else if (inbound->message.plan.mapping_digest != self->daemon->mapping->digest)
-        result = pr_error_set(err, PR_E_MAPPING,
-                              "%s: is not the mapping that the reader works with; start all stages with the same one",
-                              self->daemon->mapping->path);
-    else if (self->state == PR_PROGRESS_AWAITING_PLAN)
+        return 0;
+    }
+    int result = pr_daemon_check_mapping(self->daemon, inbound->message.plan.mapping_digest, err);
+    if (result == 0 && self->state == PR_PROGRESS_AWAITING_PLAN)
         result = s_begin_run(self, plan, err);
-    else if (self->state == PR_PROGRESS_STREAMING || self->state == PR_PROGRESS_PROVING)
+    else if (result == 0 && (self->state == PR_PROGRESS_STREAMING || self->state == PR_PROGRESS_PROVING))
         result = pr_plan_compare(self->plan, plan, err);
     pr_plan_destroy(&plan);
     return result;
