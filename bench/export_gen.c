@@ -8,6 +8,11 @@
  *  they are written and forgotten at once, so an export of any size needs the same memory, and two files of one export
  *  agree without either remembering the other.
  *
+ *  A revision is the same database some edits later. Edit number r is a pure function of (seed, r, index) too, and
+ *  revision R is revision 0 with the edits 1 to R made one after the other: what an earlier revision holds is still there
+ *  in a later one, under the same natural keys, changed or not. Each edit surely changes one module, adds one and changes
+ *  one audit; every second one adds an audit.
+ *
  *  A file is: open (byte order mark, banner), result sets (begin, records, end), close. Only these know the shapes.
  *  A trap that spoils a record spoils one record only, and a record takes one trap only. Trap number t with count c is
  *  due at the ordinals floor(k * modules / c); where several are due the first takes the record and the others wait for
@@ -32,6 +37,7 @@ enum { EXIT_USAGE = 1, EXIT_OUTPUT = 5 };
 enum { BUFFER_BYTES = 1 << 20, ROOM_BYTES = 1 << 16 };
 enum { CONFIG_BYTES = 27 << 10 }; /* the longest json_config met */
 enum { STRING_LENGTH = 24 };
+enum { REVISION_MAX = 100, REVISION_MODULES = 24 /* of an audit that is added to the production ones */ };
 
 static const int64_t s_null = INT64_MIN; /* an integer field that is NULL */
 
@@ -101,6 +107,8 @@ typedef struct {
     uint64_t modules_per_audit;
     uint64_t modules;
     uint64_t seed;
+    uint64_t revision;
+    uint64_t first_audits; /* of revision 0; those after them were added by edits */
     shape_t shape;
     layout_t layout;
     bool trap[TRAP_NUMBER];
@@ -109,8 +117,9 @@ typedef struct {
 
 typedef struct {
     uint64_t index;
-    uint64_t modules;       /* of this audit */
-    uint64_t first_ordinal; /* modules of all audits before it */
+    uint64_t modules;       /* of this audit, those added by edits included */
+    uint64_t first_modules; /* without them */
+    uint64_t first_ordinal; /* first_modules of all audits before it */
     uint64_t random;
     int64_t id;
     char token[37];
@@ -396,11 +405,50 @@ static const char *s_config_advanced(gen_t *gen, const char *location, uint64_t 
 
 enum { FORGES_MODULES = 220, JALIBAT_MODULES = 242 };
 
+/* Chance of edit `edit` at `index`. */
+static uint64_t s_edit_random(const options_t *options, uint64_t kind, uint64_t edit, uint64_t index) {
+    return s_mix(s_mix(s_mix(s_mix(options->seed) ^ kind) ^ edit) ^ index);
+}
+
+/* Is it this audit that the edit surely touches? */
+static bool s_edit_meets(const options_t *options, uint64_t edit, uint64_t audit) {
+    return audit == (edit - 1) % options->first_audits;
+}
+
+/* Modules of an audit in revision 0, or when it was added. */
+static uint64_t s_first_modules(const options_t *options, uint64_t audit) {
+    if (audit >= options->first_audits)
+        return options->modules_per_audit;
+    if (options->production)
+        return audit == 0 ? FORGES_MODULES : JALIBAT_MODULES;
+    uint64_t left = options->modules - audit * options->modules_per_audit;
+    return left < options->modules_per_audit ? left : options->modules_per_audit;
+}
+
+static uint64_t s_modules(const options_t *options, uint64_t audit) {
+    uint64_t modules = s_first_modules(options, audit);
+    for (uint64_t edit = 1; edit <= options->revision; edit++) {
+        uint64_t r = s_edit_random(options, 20, edit, audit);
+        if (s_edit_meets(options, edit, audit))
+            modules += 1 + r % 3;
+        else if (r % 4 == 0)
+            modules += 1;
+    }
+    return modules;
+}
+
+/* The moment of an edit: a day after the one before it, and after everything in revision 0. */
+static void s_set_edited(char *timestamp, size_t size, uint64_t edit, uint64_t random) {
+    s_set_day(timestamp, size, 20454 + (time_t)edit); /* 2026-01-01 */
+    s_set_time(timestamp, (unsigned)(random / 65536 % 86400));
+}
+
 /* The two audits of the production database (2025-10-27), the older one first, as SELECT * gives them. */
 static void s_make_production_audit(gen_t *gen, uint64_t index, audit_t *ret_audit) {
     bool jalibat = index == 1;
     audit_t audit = {.index = index,
-                     .modules = jalibat ? JALIBAT_MODULES : FORGES_MODULES,
+                     .modules = s_modules(&gen->options, index),
+                     .first_modules = s_first_modules(&gen->options, index),
                      .first_ordinal = jalibat ? FORGES_MODULES : 0,
                      .id = jalibat ? 7 : 3,
                      .string_count = jalibat ? 11 : 10,
@@ -414,24 +462,19 @@ static void s_make_production_audit(gen_t *gen, uint64_t index, audit_t *ret_aud
     strcpy(audit.location, jalibat ? "Zone d'activité de la Gare, Écully" : "Les Forges (toiture est)");
     strcpy(audit.created_at, jalibat ? "2025-10-27 09:43:12" : "2025-10-13 14:28:06");
     strcpy(audit.updated_at, jalibat ? "2025-10-27 09:43:12" : "2025-10-16 08:02:55");
-    audit.json_config = jalibat ? s_config_simple(gen, 11, 22, JALIBAT_MODULES)
-                                : s_config_advanced(gen, audit.location, FORGES_MODULES);
+    audit.json_config =
+        jalibat ? s_config_simple(gen, 11, 22, audit.modules) : s_config_advanced(gen, audit.location, audit.modules);
     *ret_audit = audit;
 }
 
-static void s_make_audit(gen_t *gen, uint64_t index, audit_t *ret_audit) {
-    if (gen->options.production) {
-        s_make_production_audit(gen, index, ret_audit);
-        return;
-    }
+static void s_make_load_audit(gen_t *gen, uint64_t index, audit_t *ret_audit) {
     const options_t *options = &gen->options;
-    uint64_t first = index * options->modules_per_audit;
-    uint64_t left = options->modules - first;
     audit_t audit = {.index = index,
-                     .modules = left < options->modules_per_audit ? left : options->modules_per_audit,
-                     .first_ordinal = first,
+                     .modules = s_modules(options, index),
+                     .first_modules = s_first_modules(options, index),
+                     .first_ordinal = index * options->modules_per_audit,
                      .random = s_random(gen, 1, index),
-                     .id = (int64_t)(1 + index + index / 3),
+                     .id = (int64_t)(1 + index + index / 3 + (options->production ? 100 : 0)),
                      .long_ids = index % 7 != 6};
     uint64_t r = audit.random;
     s_set_token(audit.token, s_random(gen, 2, index), s_random(gen, 3, index));
@@ -459,6 +502,38 @@ static void s_make_audit(gen_t *gen, uint64_t index, audit_t *ret_audit) {
     *ret_audit = audit;
 }
 
+/* Status, project, location or plan, and always updated_at. */
+static void s_edit_audit(const gen_t *gen, audit_t *audit) {
+    size_t status = 0;
+    while (strcmp(s_audit_statuses[status], audit->status) != 0)
+        status++;
+    for (uint64_t edit = 1; edit <= gen->options.revision; edit++) {
+        uint64_t r = s_edit_random(&gen->options, 21, edit, audit->index);
+        if (!s_edit_meets(&gen->options, edit, audit->index) && r % 3 != 0)
+            continue;
+        r /= 3;
+        s_set_edited(audit->updated_at, sizeof audit->updated_at, edit, r);
+        if (r % 2 == 0)
+            status = (status + 1 + r / 2 % (COUNT_OF(s_audit_statuses) - 1)) % COUNT_OF(s_audit_statuses);
+        if (r / 16 % 4 == 0)
+            snprintf(audit->project_name, sizeof audit->project_name, "Extension %" PRIu64 " — n°%" PRIu64, edit,
+                     audit->index + 1);
+        if (r / 64 % 4 == 0)
+            snprintf(audit->location, sizeof audit->location, "Bâtiment %" PRIu64, r / 256 % 90 + 1);
+        if (r / 1024 % 4 == 0)
+            audit->plan_file = audit->plan_file == NULL ? "plans/récolement.pdf" : NULL;
+    }
+    audit->status = s_audit_statuses[status];
+}
+
+static void s_make_audit(gen_t *gen, uint64_t index, audit_t *ret_audit) {
+    if (gen->options.production && index < gen->options.first_audits)
+        s_make_production_audit(gen, index, ret_audit);
+    else
+        s_make_load_audit(gen, index, ret_audit);
+    s_edit_audit(gen, ret_audit);
+}
+
 /* String and position of a module: STRING_LENGTH a string; JALIBAT's first string is two longer. */
 static void s_set_place(const gen_t *gen, const audit_t *audit, uint64_t index, module_t *module) {
     uint64_t per_string = STRING_LENGTH;
@@ -467,6 +542,10 @@ static void s_set_place(const gen_t *gen, const audit_t *audit, uint64_t index, 
         longer = 2;
     else if (gen->options.production)
         per_string = 22;
+    if (gen->options.production && audit->index >= gen->options.first_audits) {
+        per_string = STRING_LENGTH;
+        longer = 0;
+    }
     bool in_first = index < per_string + longer;
     module->string_number = in_first ? 1 : (int64_t)((index - longer) / per_string + 1);
     module->position_in_string = in_first ? (int64_t)index + 1 : (int64_t)((index - longer) % per_string + 1);
@@ -496,37 +575,67 @@ static void s_make_production_module(const gen_t *gen, const audit_t *audit, uin
         module->comment = "Fissures près de la boîte de jonction";
 }
 
+static void s_make_load_module(const gen_t *gen, const audit_t *audit, uint64_t index, module_t *module) {
+    bool added = index >= audit->first_modules;
+    uint64_t ordinal = audit->first_ordinal + index;
+    uint64_t r = added ? s_edit_random(&gen->options, 22, audit->index, index) : s_random(gen, 5, ordinal);
+    module->id = (int64_t)(1 + ordinal + audit->index * 7);
+    unsigned weight = (unsigned)(r % 1000);
+    size_t status = 0;
+    while (weight >= s_status_weights[status])
+        status++;
+    module->status = s_statuses[status];
+    r /= 1000;
+    if (r % 16 == 0)
+        module->comment = s_comments[r / 16 % COUNT_OF(s_comments)];
+    r /= 1024;
+    if (r % 8 == 0)
+        module->technician_id = s_technicians[r / 8 % COUNT_OF(s_technicians)];
+    r /= 1024;
+    module->physical_row = r % 32 == 0 ? s_null : audit->long_ids ? module->string_number : 0;
+    module->physical_col = r % 32 == 0 ? s_null : audit->long_ids ? module->position_in_string : 0;
+}
+
+/* About every fifth module, and surely one: another status, and sometimes a comment, or none, and a technician. */
+static void s_edit_module(const gen_t *gen, const audit_t *audit, uint64_t index, module_t *module) {
+    size_t status = 0;
+    while (strcmp(s_statuses[status], module->status) != 0)
+        status++;
+    for (uint64_t edit = 1; edit <= gen->options.revision; edit++) {
+        uint64_t r = s_edit_random(&gen->options, 23, edit, s_mix(audit->index) ^ index);
+        bool surely = s_edit_meets(&gen->options, edit, audit->index) && index == (edit - 1) % audit->first_modules;
+        if (!surely && r % 5 != 0)
+            continue;
+        r /= 5;
+        status = (status + 1 + r % (COUNT_OF(s_statuses) - 1)) % COUNT_OF(s_statuses);
+        r /= COUNT_OF(s_statuses);
+        s_set_edited(module->updated_at, sizeof module->updated_at, edit, r);
+        if (r % 4 == 0)
+            module->comment = r / 4 % 3 == 0 ? NULL : s_comments[r / 16 % COUNT_OF(s_comments)];
+        if (r / 256 % 4 == 0)
+            module->technician_id = s_technicians[r / 1024 % COUNT_OF(s_technicians)];
+    }
+    module->status = s_statuses[status];
+}
+
 static void s_make_module(const gen_t *gen, const audit_t *audit, uint64_t index, module_t *ret_module) {
     module_t module;
     memset(&module, 0, sizeof module);
+    bool added = index >= audit->first_modules || audit->index >= gen->options.first_audits;
     module.audit_token = audit->token;
     s_set_place(gen, audit, index, &module);
     s_set_module_id(audit, index, &module);
     memcpy(module.created_at, audit->created_at, sizeof module.created_at);
     memcpy(module.updated_at, audit->created_at, sizeof module.updated_at);
-    if (gen->options.production) {
+    if (gen->options.production && !added)
         s_make_production_module(gen, audit, index, &module);
-    } else {
-        uint64_t ordinal = audit->first_ordinal + index;
-        uint64_t r = s_random(gen, 5, ordinal);
-        module.id = (int64_t)(1 + ordinal + audit->index * 7);
-        unsigned weight = (unsigned)(r % 1000);
-        size_t status = 0;
-        while (weight >= s_status_weights[status])
-            status++;
-        module.status = s_statuses[status];
-        r /= 1000;
-        if (r % 16 == 0)
-            module.comment = s_comments[r / 16 % COUNT_OF(s_comments)];
-        r /= 1024;
-        if (r % 8 == 0)
-            module.technician_id = s_technicians[r / 8 % COUNT_OF(s_technicians)];
-        r /= 1024;
-        module.physical_row = r % 32 == 0 ? s_null : audit->long_ids ? module.string_number : 0;
-        module.physical_col = r % 32 == 0 ? s_null : audit->long_ids ? module.position_in_string : 0;
-    }
+    else
+        s_make_load_module(gen, audit, index, &module);
+    if (added)
+        module.id = INT64_C(2000000000) + (int64_t)(audit->index * 1000000 + index);
     if (strcmp(module.status, "pending") != 0)
         s_set_time(module.updated_at, audit->created_second + (unsigned)(index * 7 % 40000));
+    s_edit_module(gen, audit, index, &module);
     *ret_module = module;
 }
 
@@ -869,10 +978,9 @@ static void s_put_modules(gen_t *gen, uint64_t first, uint64_t last, bool last_w
     uint64_t done = 0;
     uint64_t set = 0;
     audit_t audit;
-    s_make_audit(gen, last - 1, &audit);
-    uint64_t end = audit.first_ordinal + audit.modules;
-    s_make_audit(gen, first, &audit);
-    uint64_t total = end - audit.first_ordinal;
+    uint64_t total = 0;
+    for (uint64_t i = first; i < last; i++)
+        total += s_modules(options, i);
     s_set_begin(gen);
     for (uint64_t i = first; i < last; i++) {
         s_make_audit(gen, i, &audit);
@@ -943,20 +1051,23 @@ static void s_make_mixed(gen_t *gen) {
  * ----------------------------------------------------------------------------------------------------------- */
 
 static void s_print_help(void) {
-    puts("Usage: pvrelay-export-gen --out DIR [OPTION...]\n"
-         "Make exports of the legacy EL database as wrangler prints them; the same options make the same bytes.\n"
-         "\n"
-         "  --out DIR                the folder for the files (made if missing)\n"
-         "  --preset production      the 2 audits and 462 modules of October 2025 (default when no size is given)\n"
-         "  --modules TOTAL          this many modules, in audits of --modules-per-audit\n"
-         "  --audits N               this many audits\n"
-         "  --modules-per-audit M    default 500\n"
-         "  --seed S                 default 1\n"
-         "  --shape SHAPE            wrangler (default), array, ndjson, results (one {\"results\":[...]} object)\n"
-         "  --layout LAYOUT          pair (default: audits.json, modules.json), one-file, per-audit (a file with "
-         "modules\n"
-         "                           per audit), mixed-ndjson (one file; an audit's line, then its modules' lines)\n"
-         "  --trap NAME[=COUNT]      spoil something; may be given several times:");
+    puts(
+        "Usage: pvrelay-export-gen --out DIR [OPTION...]\n"
+        "Make exports of the legacy EL database as wrangler prints them; the same options make the same bytes.\n"
+        "\n"
+        "  --out DIR                the folder for the files (made if missing)\n"
+        "  --preset production      the 2 audits and 462 modules of October 2025 (default when no size is given)\n"
+        "  --modules TOTAL          this many modules, in audits of --modules-per-audit\n"
+        "  --audits N               this many audits\n"
+        "  --modules-per-audit M    default 500\n"
+        "  --seed S                 default 1\n"
+        "  --revision R             the same database R edits later (default 0, at most 100): some modules and audits\n"
+        "                           changed, some modules added, from R = 2 on an audit too\n"
+        "  --shape SHAPE            wrangler (default), array, ndjson, results (one {\"results\":[...]} object)\n"
+        "  --layout LAYOUT          pair (default: audits.json, modules.json), one-file, per-audit (a file with "
+        "modules\n"
+        "                           per audit), mixed-ndjson (one file; an audit's line, then its modules' lines)\n"
+        "  --trap NAME[=COUNT]      spoil something; may be given several times:");
     for (trap_t trap = 0; trap < TRAP_NUMBER; trap++) {
         static const char *const counts[] = {[USE_RECORD] = "[=COUNT]",
                                              [USE_ALL] = "[=COUNT]",
@@ -1044,6 +1155,14 @@ static void s_settle_size(options_t *options, given_t given) {
         s_die(EXIT_USAGE, "so many modules would not fit any disk");
 }
 
+/* Every second edit adds one. */
+static void s_add_audits(options_t *options) {
+    if (options->production)
+        options->modules_per_audit = REVISION_MODULES;
+    options->first_audits = options->audits;
+    options->audits += options->revision / 2;
+}
+
 static void s_check(options_t *options) {
     if (options->layout == LAYOUT_MIXED)
         options->shape = SHAPE_NDJSON;
@@ -1076,6 +1195,7 @@ enum {
     OPT_PER_AUDIT,
     OPT_MODULES,
     OPT_SEED,
+    OPT_REVISION,
     OPT_SHAPE,
     OPT_LAYOUT,
     OPT_TRAP,
@@ -1084,12 +1204,19 @@ enum {
 };
 
 static const struct option s_table[] = {
-    {"out", required_argument, NULL, OPT_OUT},         {"preset", required_argument, NULL, OPT_PRESET},
-    {"audits", required_argument, NULL, OPT_AUDITS},   {"modules-per-audit", required_argument, NULL, OPT_PER_AUDIT},
-    {"modules", required_argument, NULL, OPT_MODULES}, {"seed", required_argument, NULL, OPT_SEED},
-    {"shape", required_argument, NULL, OPT_SHAPE},     {"layout", required_argument, NULL, OPT_LAYOUT},
-    {"trap", required_argument, NULL, OPT_TRAP},       {"help", no_argument, NULL, OPT_HELP},
-    {"version", no_argument, NULL, OPT_VERSION},       {NULL, 0, NULL, 0},
+    {"out", required_argument, NULL, OPT_OUT},
+    {"preset", required_argument, NULL, OPT_PRESET},
+    {"audits", required_argument, NULL, OPT_AUDITS},
+    {"modules-per-audit", required_argument, NULL, OPT_PER_AUDIT},
+    {"modules", required_argument, NULL, OPT_MODULES},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"revision", required_argument, NULL, OPT_REVISION},
+    {"shape", required_argument, NULL, OPT_SHAPE},
+    {"layout", required_argument, NULL, OPT_LAYOUT},
+    {"trap", required_argument, NULL, OPT_TRAP},
+    {"help", no_argument, NULL, OPT_HELP},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0},
 };
 
 static void s_take_option(int option, options_t *options, given_t *given) {
@@ -1117,6 +1244,11 @@ static void s_take_option(int option, options_t *options, given_t *given) {
         break;
     case OPT_SEED:
         options->seed = s_parse_number("--seed", optarg);
+        break;
+    case OPT_REVISION:
+        options->revision = s_parse_number("--revision", optarg);
+        if (options->revision > REVISION_MAX)
+            s_die(EXIT_USAGE, "--revision: at most %d", REVISION_MAX);
         break;
     case OPT_SHAPE:
         options->shape = (shape_t)s_parse_word("--shape", optarg, s_shapes);
@@ -1150,6 +1282,7 @@ static void s_parse(int argc, char **argv, options_t *ret_options) {
         s_die(EXIT_USAGE, "--out DIR is missing (try --help)");
     s_settle_size(&options, given);
     s_check(&options);
+    s_add_audits(&options);
     *ret_options = options;
 }
 

@@ -28,6 +28,13 @@
     X("resend_ms", resend_ms, uint32_t, 50, 600000)                                                                    \
     X("linger_ms", linger_ms, uint32_t, 0, 600000)
 
+/*  Settings of one of two words: key, member (bool), the word for false, which is the default, and for true */
+#define PR_CONFIG_WORDS(X)                                                                                             \
+    X("null_text", null_text_keep, "null", "keep")                                                                     \
+    X("undo", undo_off, "on", "off")                                                                                   \
+    X("on_validation_failure", rollback_on_failure, "stop", "rollback")                                                \
+    X("on_reject_limit", rollback_on_reject_limit, "stop", "rollback")
+
 /*  Path settings: key, member */
 #define PR_CONFIG_PATHS(X)                                                                                             \
     X("target", target)                                                                                                \
@@ -146,6 +153,17 @@ static int s_read_number(pr_config_reader_t *reader, const char *key, const json
     return 0;
 }
 
+static int s_read_word(pr_config_reader_t *reader, const char *key, const json_t *value, const char *no,
+                       const char *yes, bool *ret_yes) {
+    char expected[64];
+    const char *word = json_is_string(value) ? json_string_value(value) : "";
+    snprintf(expected, sizeof expected, "\"%s\" or \"%s\"", no, yes);
+    if (strcmp(word, no) != 0 && strcmp(word, yes) != 0)
+        return s_wrong(reader, key, expected);
+    *ret_yes = strcmp(word, yes) == 0;
+    return 0;
+}
+
 static int s_read_sources(pr_config_reader_t *reader, const char *key, const json_t *value) {
     pr_config_t *config = reader->config;
     if (!json_is_array(value) || json_array_size(value) == 0)
@@ -182,6 +200,11 @@ static int s_read_setting(pr_config_reader_t *reader, const char *key, const jso
     }
     PR_CONFIG_PATHS(X)
 #undef X
+#define X(name, member, no, yes)                                                                                       \
+    if (strcmp(key, name) == 0)                                                                                        \
+        return s_read_word(reader, key, value, no, yes, &config->member);
+    PR_CONFIG_WORDS(X)
+#undef X
     if (strcmp(key, "sources") == 0)
         return s_read_sources(reader, key, value);
     if (strcmp(key, "run") == 0) {
@@ -190,11 +213,6 @@ static int s_read_setting(pr_config_reader_t *reader, const char *key, const jso
             return s_wrong(reader, key, "a UUID in lower case");
         config->run = pr_xstrdup(json_string_value(value));
         return 0;
-    }
-    if (strcmp(key, "null_text") == 0) {
-        const char *word = json_is_string(value) ? json_string_value(value) : "";
-        config->null_text_keep = strcmp(word, "keep") == 0;
-        return config->null_text_keep || strcmp(word, "null") == 0 ? 0 : s_wrong(reader, key, "\"null\" or \"keep\"");
     }
     if (strcmp(key, "restart") == 0) {
         config->restart = json_is_true(value);
@@ -215,6 +233,11 @@ static int s_check_settings(pr_config_reader_t *reader) {
     if (config->window_bytes < config->batch_bytes)
         return pr_error_set(reader->err, PR_E_CONFIG, "%s: \"window_bytes\" is less than \"batch_bytes\"",
                             reader->path);
+    if (config->undo_off && (config->rollback_on_failure || config->rollback_on_reject_limit))
+        return pr_error_set(reader->err, PR_E_CONFIG,
+                            "%s: \"%s\" is \"rollback\" and \"undo\" is \"off\": there would be nothing to roll back "
+                            "with",
+                            reader->path, config->rollback_on_failure ? "on_validation_failure" : "on_reject_limit");
     return 0;
 }
 
@@ -228,6 +251,9 @@ static int s_check_whole(pr_config_reader_t *reader) {
     if (config->restart && config->run == NULL)
         return pr_error_set(reader->err, PR_E_CONFIG,
                             "%s: \"restart\" needs \"run\", so that a writer that is started again knows its own run",
+                            reader->path);
+    if (config->rollback_on_reject_limit && config->max_rejects < 0)
+        return pr_error_set(reader->err, PR_E_CONFIG, "%s: \"on_reject_limit\" needs a limit, \"max_rejects\"",
                             reader->path);
     if (config->run_dir == NULL)
         config->run_dir = pr_config_default_run_dir(config->target);
@@ -292,7 +318,9 @@ static json_t *s_to_json(const pr_config_t *config) {
 #undef X
     if (config->run != NULL)
         json_object_set_new(root, "run", json_string(config->run));
-    json_object_set_new(root, "null_text", json_string(config->null_text_keep ? "keep" : "null"));
+#define X(key, member, no, yes) json_object_set_new(root, key, json_string(config->member ? (yes) : (no)));
+    PR_CONFIG_WORDS(X)
+#undef X
     json_object_set_new(root, "restart", json_boolean(config->restart));
     return root;
 }

@@ -18,15 +18,18 @@ typedef struct {
     size_t sources_count;
     char *run_dir; /* absolute: sockets and lock files live here */
     char *run;     /* UUID of the run to begin or to continue; NULL: the target's unfinished one, or a new one */
-    uint32_t transformers;   /* how many transformers take part: 1 to 64 */
-    bool null_text_keep;     /* "null_text": "keep" */
-    int64_t max_rejects;     /* -1: no limit */
-    bool restart;            /* abandon an unfinished run and begin anew */
-    int64_t retries_through; /* > 0: this run tries the rejects up to this number again */
-    uint32_t batch_bytes;    /* of raw records in a batch, aim */
-    uint64_t window_bytes;   /* of raw records beyond the committed position, at most */
-    uint32_t heartbeat_ms;   /* PROGRESS at least this often */
-    uint32_t resend_ms;      /* no progress for so long, while something is outstanding: go back */
+    uint32_t transformers;         /* how many transformers take part: 1 to 64 */
+    bool null_text_keep;           /* "null_text": "keep" */
+    int64_t max_rejects;           /* -1: no limit */
+    bool undo_off;                 /* "undo": "off": commits keep no undo */
+    bool rollback_on_failure;      /* "on_validation_failure": "rollback": then the run is taken back as a whole */
+    bool rollback_on_reject_limit; /* "on_reject_limit": "rollback" */
+    bool restart;                  /* abandon an unfinished run and begin anew */
+    int64_t retries_through;       /* > 0: this run tries the rejects up to this number again */
+    uint32_t batch_bytes;          /* of raw records in a batch, aim */
+    uint64_t window_bytes;         /* of raw records beyond the committed position, at most */
+    uint32_t heartbeat_ms;         /* PROGRESS at least this often */
+    uint32_t resend_ms;            /* no progress for so long, while something is outstanding: go back */
     uint32_t linger_ms; /* how long the writer, when all is complete, waits for stages that have not said goodbye */
 } pr_config_t;
 

@@ -31,6 +31,8 @@
     X(TARGET_LOCKED, 41, TARGET, 5, "the target database is held by another process")                                  \
     X(TARGET_FULL, 42, TARGET, 5, "the disk under the target database is full")                                        \
     X(TARGET_SCHEMA, 43, TARGET, 5, "the target database has not the tables the mapping needs")                        \
+    X(CONFLICT, 44, TARGET, 5, "what is to be taken back was changed by somebody else since")                          \
+    X(IRREVERSIBLE, 45, TARGET, 5, "there is no undo to go back that far")                                             \
     X(INTERRUPTED, 50, RETRY, 6, "interrupted; the same command continues")                                            \
     X(PROTOCOL, 60, RETRY, 70, "a message breaks the protocol")                                                        \
     X(INTERNAL, 70, BUG, 70, "internal error")

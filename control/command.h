@@ -12,6 +12,10 @@
     X("rejects", rejects, "the records that were rejected, and why")                                                   \
     X("retry-rejects", retry, "try the rejected records again, after mending the mapping")                             \
     X("status", status, "how the runs of a target stand, and what its daemons do")                                     \
+    X("checkpoints", checkpoints, "the points that a target can be put back to")                                       \
+    X("checkpoint", checkpoint, "give the newest of them a name")                                                      \
+    X("rollback", rollback, "put a target back to an earlier point, row for row")                                      \
+    X("seal", seal, "give up the way back, and the room that it takes")                                                \
     X("migrate", migrate, "make or bring up to date a target's tables")                                                \
     X("lint", lint, "check a mapping file")
 

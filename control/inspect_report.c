@@ -78,7 +78,7 @@ static void s_print_part(const pr_inventory_part_t *part, FILE *out) {
 
 static void s_print_run(const pr_ledger_run_t *run, FILE *out) {
     fprintf(out, "  run %" PRId64 ": %s %s, %s: %s of %s records in, %s written, %s unchanged, %s rejected",
-            run->number, run->kind, run->state, run->started_at, pr_format_count(run->records).text,
+            run->number, run->kind, pr_ledger_state(run), run->started_at, pr_format_count(run->records).text,
             pr_format_count(run->total).text, pr_format_count(run->written).text, pr_format_count(run->unchanged).text,
             pr_format_count(run->rejected).text);
     if (run->outcome >= 0)
@@ -174,12 +174,13 @@ json_t *pr_inventory_to_json(const pr_inventory_t *inventory, const pr_mapping_t
         json_array_append_new(findings, s_clean_string(inventory->findings[i]));
     for (size_t i = 0; i < inventory->runs_count; i++) {
         const pr_ledger_run_t *run = &inventory->runs[i];
-        json_array_append_new(
-            runs, json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "number", (json_int_t)run->number,
-                            "id", run->id, "kind", run->kind, "state", run->state, "total", (json_int_t)run->total,
-                            "records", (json_int_t)run->records, "written", (json_int_t)run->written, "unchanged",
-                            (json_int_t)run->unchanged, "rejected", (json_int_t)run->rejected, "outcome",
-                            run->outcome >= 0 ? json_integer(run->outcome) : json_null()));
+        json_array_append_new(runs,
+                              json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "number",
+                                        (json_int_t)run->number, "id", run->id, "kind", run->kind, "state",
+                                        pr_ledger_state(run), "total", (json_int_t)run->total, "records",
+                                        (json_int_t)run->records, "written", (json_int_t)run->written, "unchanged",
+                                        (json_int_t)run->unchanged, "rejected", (json_int_t)run->rejected, "outcome",
+                                        run->outcome >= 0 ? json_integer(run->outcome) : json_null()));
     }
     return json_pack("{s:s, s:s?, s:I, s:o, s:o, s:o, s:o}", "kind", inventory->kind, "path", inventory->path, "size",
                      (json_int_t)inventory->size, "files", files, "parts", s_parts_to_json(inventory), "runs", runs,

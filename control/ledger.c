@@ -15,13 +15,14 @@ enum { s_busy_ms = 5000 };
 
 static const char S_SQL_HAS[] = "SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND name = ?1";
 
+/* Two %s: how the run tells when it was taken back and sealed; NULL where the books know neither. */
 static const char S_SQL_RUNS[] =
     "SELECT r.run, r.id, r.kind, r.state, r.started_at, r.ended_at, r.mapping_name, r.error, r.seconds, r.outcome,"
     " r.retries_through, r.source, r.ordinal, r.\"offset\","
     " (SELECT sum(s.records) FROM pvrelay_source s WHERE s.run = r.run),"
     " c.records, c.written, c.unchanged, c.rejected, c.validated, c.checkpoints, c.unvalidated, c.newest,"
     " (SELECT count(*) FROM pvrelay_failure f WHERE f.run = r.run),"
-    " (SELECT count(*) FROM pvrelay_reject j WHERE j.run = r.run AND j.retried_by IS NULL)"
+    " (SELECT count(*) FROM pvrelay_reject j WHERE j.run = r.run AND j.retried_by IS NULL), %s, %s"
     " FROM pvrelay_run r LEFT JOIN"
     " (SELECT run, sum(records) AS records, sum(inserted + updated) AS written, sum(unchanged) AS unchanged,"
     "  sum(rejected) AS rejected, sum(CASE validated WHEN 1 THEN records - rejected ELSE 0 END) AS validated,"
@@ -134,8 +135,17 @@ static void s_read_run(sqlite3_stmt *row, pr_ledger_run_t *ret_run) {
     run.unvalidated = s_count(row, 21);
     run.checkpoint = sqlite3_column_int64(row, 22);
     run.failures = s_count(row, 23);
-    run.rejects_open = s_count(row, 24);
+    snprintf(run.rolled_back_at, sizeof run.rolled_back_at, "%s", pr_ledger_text(row, 25));
+    snprintf(run.sealed_at, sizeof run.sealed_at, "%s", pr_ledger_text(row, 26));
+    run.rejects_open = *run.rolled_back_at == '\0' ? s_count(row, 24) : 0;
     *ret_run = run;
+}
+
+/* Books that were made before undo lack its columns. *Returns new* (sqlite3_free). */
+static char *s_sql_runs(sqlite3 *db) {
+    bool undo = sqlite3_table_column_metadata(db, NULL, "pvrelay_run", "rolled_back_at", NULL, NULL, NULL, NULL,
+                                              NULL) == SQLITE_OK;
+    return sqlite3_mprintf(S_SQL_RUNS, undo ? "r.rolled_back_at" : "NULL", undo ? "r.sealed_at" : "NULL");
 }
 
 int pr_ledger_runs(sqlite3 *db, const char *id, pr_ledger_run_t **ret_runs, size_t *ret_count, pr_error_t *err) {
@@ -143,8 +153,11 @@ int pr_ledger_runs(sqlite3 *db, const char *id, pr_ledger_run_t **ret_runs, size
     pr_ledger_run_t *runs = NULL;
     size_t count = 0;
     int result = 0;
-    if (pr_ledger_has(db, "pvrelay_run"))
-        result = pr_ledger_prepare(db, S_SQL_RUNS, &statement, err);
+    if (pr_ledger_has(db, "pvrelay_run")) {
+        char *sql = s_sql_runs(db);
+        result = pr_ledger_prepare(db, sql, &statement, err);
+        sqlite3_free(sql);
+    }
     if (statement != NULL && id != NULL)
         sqlite3_bind_text(statement, 1, id, -1, SQLITE_STATIC);
     while (statement != NULL && result == 0 && (result = pr_ledger_step(db, statement, err)) > 0) {
@@ -160,6 +173,10 @@ int pr_ledger_runs(sqlite3 *db, const char *id, pr_ledger_run_t **ret_runs, size
     *ret_runs = runs;
     *ret_count = count;
     return 0;
+}
+
+const char *pr_ledger_state(const pr_ledger_run_t *run) {
+    return *run->rolled_back_at != '\0' ? "rolled back" : run->state;
 }
 
 int pr_ledger_unfinished(sqlite3 *db, pr_ledger_run_t *ret_run, pr_error_t *err) {

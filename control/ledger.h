@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading pvrelay's bookkeeping in a target (migrations/0002_pvrelay.sql). Never writes. */
+/* Reading pvrelay's bookkeeping in a target (migrations/0002_pvrelay.sql, 0003_undo.sql). Never writes. */
 #ifndef PR_LEDGER_H
 #define PR_LEDGER_H
 
@@ -17,7 +17,9 @@ typedef struct {
     char kind[16];  /* replay, retry */
     char state[16]; /* streaming, proving, complete, abandoned */
     char started_at[32];
-    char ended_at[32]; /* "" while not ended */
+    char ended_at[32];       /* "" while not ended */
+    char rolled_back_at[32]; /* "" unless everything it committed was taken back; then the state is abandoned */
+    char sealed_at[32];      /* "" unless its undo was dropped; both are "" in books without undo */
     char mapping[128];
     char error[1024];
     double seconds;
@@ -29,7 +31,7 @@ typedef struct {
     uint64_t checkpoints, unvalidated;
     int64_t checkpoint; /* newest; 0: none */
     uint64_t failures;
-    uint64_t rejects_open; /* not yet tried again */
+    uint64_t rejects_open; /* not yet tried again; 0 of a run that was taken back */
 } pr_ledger_run_t;
 
 /* Sums over the sources of one stream in a run. */
@@ -59,6 +61,9 @@ const char *pr_ledger_text(sqlite3_stmt *statement, int column);
 /*  All runs, oldest first; none if there are no bookkeeping tables. id: only this one (UUID), NULL: all.
  *  ret_runs: *returns new* (free). */
 int pr_ledger_runs(sqlite3 *db, const char *id, pr_ledger_run_t **ret_runs, size_t *ret_count, pr_error_t *err);
+
+/* How it stands, for people: its state, or "rolled back". Borrowed. */
+const char *pr_ledger_state(const pr_ledger_run_t *run);
 
 /* The unfinished run (streaming or proving). 1 found, 0 none, <0. */
 int pr_ledger_unfinished(sqlite3 *db, pr_ledger_run_t *ret_run, pr_error_t *err);

@@ -17,12 +17,13 @@ const char pr_usage_rejects[] =
     "Lists the rejected records: reason, field, place in the export, and the record itself.\n\n"
     "  --target DB   the target database\n"
     "  --run N       only those of run number N (see pvrelay status)\n"
-    "  --all         also those that were tried again since, and those of runs that were given up\n"
+    "  --all         also those that were tried again since, and those of runs that were given up or rolled back\n"
     "  --json        as JSON: {\"rejects\": [{\"reject\", \"run\", \"reason\", \"stream\", \"path\", \"offset\", "
     "\"length\",\n"
-    "                \"ordinal\", \"field\", \"detail\", \"raw\", \"retried_by\"}]}; a raw record that is not UTF-8 "
-    "stands as\n"
-    "                hexadecimal digits in \"raw_hex\", with \"raw\" null\n";
+    "                \"ordinal\", \"field\", \"detail\", \"raw\", \"retried_by\", \"rolled_back\"}]}; a raw record "
+    "that is "
+    "not\n"
+    "                UTF-8 stands as hexadecimal digits in \"raw_hex\", with \"raw\" null\n";
 
 /* ?1: run number, NULL for all; ?2: 1 to leave out what is settled. */
 static const char S_SQL_REJECTS[] = "SELECT j.reject, j.run, j.reason, j.stream, coalesce(s.path, ''), j.\"offset\", "
@@ -51,6 +52,23 @@ enum {
     C_RETRIED
 };
 
+/* What a listing is of. */
+typedef struct {
+    int64_t run; /* 0: all */
+    bool all;
+    bool json;
+    pr_ledger_run_t *runs;
+    size_t runs_count;
+} pr_rejects_t;
+
+static bool s_rolled_back(const pr_rejects_t *rejects, int64_t run) {
+    for (size_t i = 0; i < rejects->runs_count; i++) {
+        if (rejects->runs[i].number == run)
+            return *rejects->runs[i].rolled_back_at != '\0';
+    }
+    return false;
+}
+
 /* A text that may be NULL in the database. *Returns new*. */
 static json_t *s_text(sqlite3_stmt *row, int column) {
     if (sqlite3_column_type(row, column) == SQLITE_NULL)
@@ -71,7 +89,7 @@ static json_t *s_hex(const unsigned char *data, size_t size) {
     return result;
 }
 
-static json_t *s_reject_to_json(sqlite3_stmt *row) {
+static json_t *s_reject_to_json(const pr_rejects_t *rejects, sqlite3_stmt *row) {
     const unsigned char *raw = sqlite3_column_blob(row, C_RAW);
     size_t size = (size_t)sqlite3_column_bytes(row, C_RAW);
     json_t *text = json_stringn(raw != NULL ? (const char *)raw : "", size); /* NULL if it is not UTF-8 */
@@ -87,17 +105,19 @@ static json_t *s_reject_to_json(sqlite3_stmt *row) {
     bool retried = sqlite3_column_type(row, C_RETRIED) != SQLITE_NULL;
     json_object_set_new(reject, "retried_by",
                         retried ? json_integer(sqlite3_column_int64(row, C_RETRIED)) : json_null());
+    json_object_set_new(reject, "rolled_back", json_boolean(s_rolled_back(rejects, sqlite3_column_int64(row, C_RUN))));
     return reject;
 }
 
-static void s_print_reject(sqlite3_stmt *row) {
+static void s_print_reject(const pr_rejects_t *rejects, sqlite3_stmt *row) {
     const char *raw = sqlite3_column_blob(row, C_RAW);
     char *record = pr_format_record(raw != NULL ? raw : "", (size_t)sqlite3_column_bytes(row, C_RAW));
     char *detail = pr_format_record(pr_ledger_text(row, C_DETAIL), strlen(pr_ledger_text(row, C_DETAIL)));
     const char *field = pr_ledger_text(row, C_FIELD);
-    printf("reject %lld, run %lld: %s in %s%s%s%s%s\n", (long long)sqlite3_column_int64(row, C_REJECT),
-           (long long)sqlite3_column_int64(row, C_RUN), pr_ledger_text(row, C_REASON), pr_ledger_text(row, C_STREAM),
-           *field != '\0' ? "." : "", field, *detail != '\0' ? ": " : "", detail);
+    int64_t run = sqlite3_column_int64(row, C_RUN);
+    printf("reject %lld, run %lld%s: %s in %s%s%s%s%s\n", (long long)sqlite3_column_int64(row, C_REJECT),
+           (long long)run, s_rolled_back(rejects, run) ? " (rolled back)" : "", pr_ledger_text(row, C_REASON),
+           pr_ledger_text(row, C_STREAM), *field != '\0' ? "." : "", field, *detail != '\0' ? ": " : "", detail);
     printf("  %s:%lld, record %lld", pr_ledger_text(row, C_PATH), (long long)sqlite3_column_int64(row, C_OFFSET),
            (long long)sqlite3_column_int64(row, C_ORDINAL));
     if (sqlite3_column_type(row, C_RETRIED) != SQLITE_NULL)
@@ -129,35 +149,41 @@ static int s_count_all(sqlite3 *db, int64_t run, uint64_t *ret_count, pr_error_t
     return result < 0 ? result : 0;
 }
 
-static int s_list(sqlite3 *db, int64_t run, bool all, bool json, pr_error_t *err) {
+static void s_print_count(const pr_rejects_t *rejects, uint64_t count, uint64_t total) {
+    printf("%s reject%s", count == 0 ? "no" : pr_format_count(count).text, count == 1 ? "" : "s");
+    if (total > count)
+        printf("; %s settled since (--all lists them)", pr_format_count(total - count).text);
+    if (count > 0 && s_rolled_back(rejects, rejects->run))
+        printf("; the run was rolled back: retry-rejects leaves them alone");
+    printf("\n");
+}
+
+static int s_list(sqlite3 *db, const pr_rejects_t *rejects, pr_error_t *err) {
     sqlite3_stmt *statement = NULL;
     json_t *list = json_array();
     uint64_t count = 0;
     uint64_t total = 0;
-    int result = s_count_all(db, run, &total, err);
+    int result = s_count_all(db, rejects->run, &total, err);
     if (result == 0)
         result = pr_ledger_prepare(db, S_SQL_REJECTS, &statement, err);
     if (result == 0)
-        s_bind(statement, run, all);
+        s_bind(statement, rejects->run, rejects->all);
     while (result == 0 && (result = pr_ledger_step(db, statement, err)) > 0) {
         result = 0;
         count++;
-        if (json)
-            json_array_append_new(list, s_reject_to_json(statement));
+        if (rejects->json)
+            json_array_append_new(list, s_reject_to_json(rejects, statement));
         else
-            s_print_reject(statement);
+            s_print_reject(rejects, statement);
     }
     sqlite3_finalize(statement);
-    if (result == 0 && json) {
+    if (result == 0 && rejects->json) {
         json_t *root = json_pack("{s:O}", "rejects", list);
         json_dumpf(root, stdout, JSON_INDENT(2));
         printf("\n");
         json_decref(root);
     } else if (result == 0) {
-        printf("%s reject%s", count == 0 ? "no" : pr_format_count(count).text, count == 1 ? "" : "s");
-        if (total > count)
-            printf("; %s settled since (--all lists them)", pr_format_count(total - count).text);
-        printf("\n");
+        s_print_count(rejects, count, total);
     }
     json_decref(list);
     return result;
@@ -165,14 +191,12 @@ static int s_list(sqlite3 *db, int64_t run, bool all, bool json, pr_error_t *err
 
 int pr_command_rejects(int argc, char **argv, pr_error_t *err) {
     const char *target = NULL;
-    int64_t run = 0;
-    bool all = false;
-    bool json = false;
+    pr_rejects_t rejects = {0};
     const pr_option_t options[] = {
         {.name = "--target", .kind = PR_OPTION_TEXT, .into = &target},
-        {.name = "--run", .kind = PR_OPTION_NUMBER, .into = &run, .least = 1, .most = INT64_MAX},
-        {.name = "--all", .kind = PR_OPTION_FLAG, .into = &all},
-        {.name = "--json", .kind = PR_OPTION_FLAG, .into = &json}};
+        {.name = "--run", .kind = PR_OPTION_NUMBER, .into = &rejects.run, .least = 1, .most = INT64_MAX},
+        {.name = "--all", .kind = PR_OPTION_FLAG, .into = &rejects.all},
+        {.name = "--json", .kind = PR_OPTION_FLAG, .into = &rejects.json}};
     pr_operands_t operands;
     int result = pr_options_parse(options, sizeof options / sizeof options[0], argc, argv, 0, &operands, err);
     if (result < 0)
@@ -188,7 +212,10 @@ int pr_command_rejects(int argc, char **argv, pr_error_t *err) {
         result = pr_error_set(err, PR_E_TARGET_SCHEMA, "%s: no run of pvrelay has been here; `pvrelay run` makes one",
                               target);
     else if (result > 0)
-        result = s_list(db, run, all, json, err);
+        result = pr_ledger_runs(db, NULL, &rejects.runs, &rejects.runs_count, err);
+    if (result == 0)
+        result = s_list(db, &rejects, err);
+    free(rejects.runs);
     sqlite3_close(db);
     return result;
 }

@@ -35,7 +35,9 @@ const char pr_usage_retry[] =
     "try.\n\n"
     "  --target DB          the target database\n"
     "  --mapping FILE, --config FILE, --run-dir FOLDER, --report FOLDER, --transformers N, --null-text WORD,\n"
-    "  --max-rejects N, --restart, --progress WORD, --verbose: as `pvrelay run`\n";
+    "  --max-rejects N, --on-reject-limit WORD, --on-validation-failure WORD, --undo WORD, --restart, --progress "
+    "WORD,\n"
+    "  --verbose: as `pvrelay run`\n";
 
 /* ?1: up to which reject, 0: all. The order decides what is in the files, see above. */
 static const char S_SQL_CANDIDATES[] =
@@ -188,7 +190,10 @@ static void s_tell_result(const pr_config_t *config, uint64_t tried) {
     pr_ledger_run_t *runs = NULL;
     size_t count = 0;
     if (pr_ledger_open(config->target, &db, NULL) > 0 && pr_ledger_runs(db, config->run, &runs, &count, NULL) == 0 &&
-        count == 1)
+        count == 1 && *runs[0].rolled_back_at != '\0')
+        printf("Rejects tried again: %s; the retry was taken back, so all of them are rejected as before\n",
+               pr_format_count(tried).text);
+    else if (count == 1)
         printf("Rejects tried again: %s; now in: %s; rejected again: %s\n", pr_format_count(tried).text,
                pr_format_count(runs[0].written + runs[0].unchanged).text, pr_format_count(runs[0].rejected).text);
     free(runs);

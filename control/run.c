@@ -37,15 +37,28 @@ const char pr_usage_run[] =
     "  --null-text WORD     what the text \"null\" of a wrangler export is in a nullable field: null (default) or "
     "keep\n"
     "  --max-rejects N      stop when more records than these are rejected (default: no limit)\n"
+    "  --on-reject-limit WORD\n"
+    "                       what to do then: stop (default), or rollback: put the target back to where this run began\n"
+    "  --on-validation-failure WORD\n"
+    "                       what to do when the proof fails: stop (default) or rollback, as above\n"
+    "  --undo WORD          off: keep nothing to roll back with, for a target that can be thrown away (default: on)\n"
     "  --restart            give up an unfinished run of this target, and begin anew\n"
     "  --progress WORD      bar (default on a terminal), plain or none\n"
     "  --verbose            pass on all that the daemons say\n";
 
 static const char *const s_null_words[] = {"null", "keep", NULL};
+static const char *const s_undo_words[] = {"on", "off", NULL};
+static const char *const s_then_words[] = {"stop", "rollback", NULL};
 static const char *const s_progress_words[] = {"bar", "plain", "none", NULL}; /* as pr_view_mode_t */
 
 void pr_run_options_init(pr_run_options_t *options, pr_option_t *ret_table) {
-    *options = (pr_run_options_t){.transformers = -1, .max_rejects = -1, .null_text = -1, .progress = -1};
+    *options = (pr_run_options_t){.transformers = -1,
+                                  .max_rejects = -1,
+                                  .null_text = -1,
+                                  .undo = -1,
+                                  .on_failure = -1,
+                                  .on_reject_limit = -1,
+                                  .progress = -1};
     const pr_option_t table[PR_RUN_OPTIONS] = {
         {.name = "--target", .kind = PR_OPTION_TEXT, .into = &options->target},
         {.name = "--mapping", .kind = PR_OPTION_TEXT, .into = &options->mapping},
@@ -59,6 +72,12 @@ void pr_run_options_init(pr_run_options_t *options, pr_option_t *ret_table) {
          .least = 0,
          .most = INT64_MAX},
         {.name = "--null-text", .kind = PR_OPTION_WORD, .into = &options->null_text, .words = s_null_words},
+        {.name = "--undo", .kind = PR_OPTION_WORD, .into = &options->undo, .words = s_undo_words},
+        {.name = "--on-validation-failure",
+         .kind = PR_OPTION_WORD,
+         .into = &options->on_failure,
+         .words = s_then_words},
+        {.name = "--on-reject-limit", .kind = PR_OPTION_WORD, .into = &options->on_reject_limit, .words = s_then_words},
         {.name = "--progress", .kind = PR_OPTION_WORD, .into = &options->progress, .words = s_progress_words},
         {.name = "--restart", .kind = PR_OPTION_FLAG, .into = &options->restart},
         {.name = "--verbose", .kind = PR_OPTION_FLAG, .into = &options->verbose},
@@ -160,8 +179,24 @@ static void s_set_the_rest(pr_config_t *config, const pr_run_options_t *options)
         config->max_rejects = options->max_rejects;
     if (options->null_text >= 0)
         config->null_text_keep = options->null_text == 1;
+    if (options->undo >= 0)
+        config->undo_off = options->undo == 1;
+    if (options->on_failure >= 0)
+        config->rollback_on_failure = options->on_failure == 1;
+    if (options->on_reject_limit >= 0)
+        config->rollback_on_reject_limit = options->on_reject_limit == 1;
     config->restart |= options->restart;
     free(datadir);
+}
+
+/* What the options and the configuration file make together may be nonsense where neither is. */
+static int s_check_together(const char *command, const pr_config_t *config, pr_error_t *err) {
+    if (config->undo_off && (config->rollback_on_failure || config->rollback_on_reject_limit))
+        return pr_options_wrong(command, err, "%s rollback and --undo off: there would be nothing to roll back with",
+                                config->rollback_on_failure ? "--on-validation-failure" : "--on-reject-limit");
+    if (config->rollback_on_reject_limit && config->max_rejects < 0)
+        return pr_options_wrong(command, err, "--on-reject-limit rollback needs a limit, --max-rejects N");
+    return 0;
 }
 
 int pr_run_configure(const char *command, const pr_run_options_t *options, const char *const *sources, size_t count,
@@ -181,8 +216,10 @@ int pr_run_configure(const char *command, const pr_run_options_t *options, const
         result = s_set_sources(config, sources, count, err);
     if (result == 0)
         result = s_set_target(config, options->target != NULL ? options->target : config->target, err);
-    if (result == 0)
+    if (result == 0) {
         s_set_the_rest(config, options);
+        result = s_check_together(command, config, err);
+    }
     if (result < 0)
         pr_config_destroy(&config);
     else
@@ -268,8 +305,15 @@ static int s_finish(const pr_summary_t *summary, int outcome, pr_error_t *err) {
 }
 
 /* The run stopped before its end: how far it has come is worth a line. */
-static void s_tell_position(const pr_summary_t *summary) {
+static void s_tell_position(const pr_config_t *config, const pr_summary_t *summary) {
     const pr_ledger_run_t *run = pr_summary_run(summary);
+    if (*run->rolled_back_at != '\0') {
+        fprintf(stderr, "pvrelay: run %" PRId64 " was taken back: the target is as it was before it\n", run->number);
+        if (run->rejected > 0) /* without --run they count as settled */
+            fprintf(stderr, "pvrelay: its rejects are kept: pvrelay rejects --target %s --run %" PRId64 "\n",
+                    config->target, run->number);
+        return;
+    }
     fprintf(stderr, "pvrelay: %s of %s records are committed, %s validated\n", pr_format_count(run->records).text,
             pr_format_count(run->total).text, pr_format_count(run->validated).text);
 }
@@ -293,7 +337,7 @@ int pr_run_execute(pr_config_t *config, const pr_run_options_t *options, pr_erro
         result = result == 0 ? written : result;
     }
     if (result < 0 && loaded == 0)
-        s_tell_position(summary);
+        s_tell_position(config, summary);
     if (result == 0)
         result = loaded < 0 ? loaded : s_finish(summary, outcome, err);
     pr_summary_destroy(&summary);

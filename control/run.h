@@ -23,12 +23,15 @@ typedef struct {
     int64_t transformers;
     int64_t max_rejects; /* -1: not given */
     int null_text;       /* 0 null, 1 keep, -1 not given */
+    int undo;            /* 0 on, 1 off, -1 not given */
+    int on_failure;      /* 0 stop, 1 rollback, -1 not given */
+    int on_reject_limit; /* as on_failure */
     int progress;        /* pr_view_mode_t, -1 not given */
     bool restart;
     bool verbose;
 } pr_run_options_t;
 
-enum { PR_RUN_OPTIONS = 11 };
+enum { PR_RUN_OPTIONS = 14 };
 
 /* The options with nothing given, and the table for pr_options_parse (PR_RUN_OPTIONS entries) that fills them. */
 void pr_run_options_init(pr_run_options_t *options, pr_option_t *ret_table);

@@ -154,7 +154,7 @@ static void s_listen(pr_status_t *status, uint32_t transformers) {
 /* ---- printing ---- */
 
 static void s_print_run(const pr_ledger_run_t *run) {
-    printf("run %" PRId64 "  %s  %s", run->number, run->state, run->started_at);
+    printf("run %" PRId64 "  %s  %s", run->number, pr_ledger_state(run), run->started_at);
     if (*run->ended_at != '\0')
         printf(" to %s", run->ended_at);
     printf("  %s s  %s, mapping %s", pr_format_seconds(run->seconds).text, run->kind, run->mapping);
@@ -172,6 +172,10 @@ static void s_print_run(const pr_ledger_run_t *run) {
            pr_format_count(run->rejects_open).text);
     if (*run->error != '\0')
         printf("  stopped: %s\n", run->error);
+    if (*run->rolled_back_at != '\0')
+        printf("  rolled back on %s: what it wrote was taken back\n", run->rolled_back_at);
+    if (*run->sealed_at != '\0')
+        printf("  sealed on %s: it cannot be taken back\n", run->sealed_at);
 }
 
 static void s_print_stages(const pr_status_t *status) {
@@ -201,11 +205,16 @@ static void s_print(const pr_status_t *status) {
         s_print_stages(status);
 }
 
+/* A time that may not have come. *Returns new*. */
+static json_t *s_time(const char *text) {
+    return *text != '\0' ? json_string(text) : json_null();
+}
+
 static json_t *s_run_to_json(const pr_ledger_run_t *run) {
     json_t *json = json_pack(
         "{s:I, s:s, s:s, s:s, s:s, s:s, s:s?, s:f, s:o, s:s?}", "number", (json_int_t)run->number, "id", run->id,
-        "kind", run->kind, "state", run->state, "mapping", run->mapping, "started_at", run->started_at, "ended_at",
-        *run->ended_at != '\0' ? run->ended_at : NULL, "seconds", run->seconds, "outcome",
+        "kind", run->kind, "state", pr_ledger_state(run), "mapping", run->mapping, "started_at", run->started_at,
+        "ended_at", *run->ended_at != '\0' ? run->ended_at : NULL, "seconds", run->seconds, "outcome",
         run->outcome >= 0 ? json_integer(run->outcome) : json_null(), "error", *run->error != '\0' ? run->error : NULL);
     const struct {
         const char *key;
@@ -222,6 +231,8 @@ static json_t *s_run_to_json(const pr_ledger_run_t *run) {
                    {"rejects_open", run->rejects_open}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         json_object_set_new(json, numbers[i].key, json_integer((json_int_t)numbers[i].value));
+    json_object_set_new(json, "rolled_back_at", s_time(run->rolled_back_at));
+    json_object_set_new(json, "sealed_at", s_time(run->sealed_at));
     json_object_set_new(json, "checkpoint", json_integer(run->checkpoint));
     json_object_set_new(json, "position",
                         json_pack("{s:I, s:I, s:I}", "source", (json_int_t)run->source, "ordinal",

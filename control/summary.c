@@ -34,6 +34,7 @@ typedef struct {
 struct pr_summary {
     char *target;
     pr_ledger_run_t run;
+    bool reversible; /* all that it committed can be taken back */
     pr_ledger_stream_t *streams;
     double *seconds;        /* per stream, as this process saw them; <0: it saw none */
     uint64_t *records_seen; /* per stream, in that time */
@@ -55,6 +56,9 @@ static const char S_SQL_FAILURES[] =
     " f.\"offset\", coalesce(f.checkpoint, 0) FROM pvrelay_failure f"
     " LEFT JOIN pvrelay_source s ON s.run = f.run AND s.source = f.source"
     " WHERE f.run = ?1 ORDER BY f.failure LIMIT ?2";
+static const char S_SQL_REVERSIBLE[] =
+    "SELECT count(*) > 0 AND count(u.checkpoint) = count(*) FROM pvrelay_checkpoint c"
+    " LEFT JOIN pvrelay_undo u ON u.checkpoint = c.checkpoint WHERE c.run = ?1";
 static const char S_SQL_SOURCES[] = "SELECT source, stream FROM pvrelay_source WHERE run = ?1 ORDER BY source";
 
 /* Called for each row of a query over one run. */
@@ -111,6 +115,10 @@ static void s_add_failure(pr_summary_t *summary, sqlite3_stmt *row) {
                                .checkpoint = sqlite3_column_int64(row, 9)};
 }
 
+static void s_set_reversible(pr_summary_t *summary, sqlite3_stmt *row) {
+    summary->reversible = sqlite3_column_int(row, 0) != 0;
+}
+
 static int s_load_times(pr_summary_t *summary, sqlite3 *db, const pr_meter_t *meter, pr_error_t *err) {
     sqlite3_stmt *statement = NULL;
     size_t count;
@@ -157,6 +165,8 @@ static int s_load(pr_summary_t *summary, sqlite3 *db, const char *run, const pr_
         result = s_each(summary, db, S_SQL_REJECTS, s_add_reject, err);
     if (result == 0)
         result = s_each(summary, db, S_SQL_FAILURES, s_add_failure, err);
+    if (result == 0 && pr_ledger_has(db, "pvrelay_undo"))
+        result = s_each(summary, db, S_SQL_REVERSIBLE, s_set_reversible, err);
     return result;
 }
 
@@ -302,7 +312,11 @@ static void s_print_rejects(const pr_summary_t *summary, FILE *out) {
                 pr_reject_sentence(pr_reject_from_word(reject->reason)));
     }
     if (summary->rejects_count > 0)
-        fprintf(out, "  each one: pvrelay rejects --target %s\n", summary->target);
+        fprintf(out, "  each one: pvrelay rejects --target %s", summary->target);
+    if (summary->rejects_count > 0 && *summary->run.rolled_back_at != '\0')
+        fprintf(out, " --run %" PRId64, summary->run.number); /* without it they count as settled */
+    if (summary->rejects_count > 0)
+        fputc('\n', out);
 }
 
 static void s_print_failures(const pr_summary_t *summary, FILE *out) {
@@ -324,10 +338,22 @@ static void s_print_failures(const pr_summary_t *summary, FILE *out) {
         fprintf(out, "  … all of them: table pvrelay_failure of the target\n");
 }
 
+/* What the writer takes back, or the operator: why is known from the outcome. */
+static void s_print_taken_back(const pr_ledger_run_t *run, FILE *out) {
+    fprintf(out, "Taken back: ");
+    if (run->outcome == 4)
+        fprintf(out, "what was stored was not what was exported; ");
+    else if (run->outcome == 3)
+        fprintf(out, "more records were rejected than allowed; ");
+    fprintf(out, "the target is as it was before this run.\n");
+}
+
 static void s_print_outcome(const pr_summary_t *summary, FILE *out) {
     const pr_ledger_run_t *run = &summary->run;
     fputc('\n', out);
-    if (run->outcome == 0)
+    if (*run->rolled_back_at != '\0')
+        s_print_taken_back(run, out);
+    else if (run->outcome == 0)
         fprintf(out, "Complete: all %s records are in the target, and each was proved against its export.\n",
                 pr_format_count(run->records).text);
     else if (run->outcome == 3)
@@ -342,6 +368,10 @@ static void s_print_outcome(const pr_summary_t *summary, FILE *out) {
     else
         fprintf(out, "Not complete: %s of %s records are in the target. The same command continues.\n",
                 pr_format_count(run->records).text, pr_format_count(run->total).text);
+    if (run->outcome == 4 && *run->rolled_back_at == '\0' && summary->reversible)
+        fprintf(out,
+                "To put it back to where it was before this run:\n  pvrelay rollback --target %s --to start-of-run\n",
+                summary->target);
     fprintf(out, "Look further: pvrelay inspect %s; pvrelay status --target %s\n", summary->target, summary->target);
 }
 
@@ -414,9 +444,11 @@ json_t *pr_summary_to_json(const pr_summary_t *summary) {
     const pr_ledger_run_t *run = &summary->run;
     json_t *head = json_pack(
         "{s:I, s:s, s:s, s:s, s:s, s:s, s:s?, s:f, s:o, s:s?}", "number", (json_int_t)run->number, "id", run->id,
-        "kind", run->kind, "state", run->state, "mapping", run->mapping, "started_at", run->started_at, "ended_at",
-        *run->ended_at != '\0' ? run->ended_at : NULL, "seconds", run->seconds, "outcome",
+        "kind", run->kind, "state", pr_ledger_state(run), "mapping", run->mapping, "started_at", run->started_at,
+        "ended_at", *run->ended_at != '\0' ? run->ended_at : NULL, "seconds", run->seconds, "outcome",
         run->outcome >= 0 ? json_integer(run->outcome) : json_null(), "error", *run->error != '\0' ? run->error : NULL);
+    json_object_set_new(head, "rolled_back_at",
+                        *run->rolled_back_at != '\0' ? json_string(run->rolled_back_at) : json_null());
     return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:I}", "run", head, "target", summary->target, "streams",
                      s_streams_to_json(summary), "findings", s_findings_to_json(summary), "rejects",
                      s_rejects_to_json(summary), "failures", s_failures_to_json(summary), "failures_total",

@@ -30,7 +30,7 @@ bool pr_summary_balances(const pr_summary_t *summary);
 const pr_ledger_run_t *pr_summary_run(const pr_summary_t *summary);
 
 /*  The report. Its keys are stable:
- *  run {number, id, kind, state, mapping, started_at, ended_at, seconds, outcome, error}, target,
+ *  run {number, id, kind, state, mapping, started_at, ended_at, seconds, outcome, error, rolled_back_at}, target,
  *  streams [{stream, exported, read, written, unchanged, rejected, validated, bytes, seconds, records_per_second,
  *  balances}], findings [{kind, stream, field, count, detail}], rejects [{reason, stream, field, count}], failures
  *  [{kind, stream, table, key, column, expected, stored, path, offset, checkpoint}], failures_total. *Returns new*. */

@@ -13,6 +13,7 @@
 #include "common/mapping.h"
 #include "common/plan.h"
 #include "common/position.h"
+#include "common/rollback.h"
 #include "common/rows.h"
 
 typedef struct pr_target pr_target_t;
@@ -30,6 +31,7 @@ typedef struct {
     pr_position_t position; /* committed; normalised against the run's sources */
     int64_t checkpoint;     /* newest of the run, 0: none */
     int64_t unvalidated;    /* checkpoints of the run without a verdict */
+    bool taken_back;        /* everything it committed was taken back; state abandoned */
     uint64_t rejected;      /* records, so far */
     uint64_t failures;      /* checkpoints with failures + failures of the whole */
     int outcome;            /* exit code; -1 while not ended */
@@ -42,6 +44,10 @@ typedef struct {
  *  until destroy. ret_target: *returns new*. May block. */
 int pr_target_open(const char *path, const char *migrations, const pr_mapping_t *mapping, unsigned lock_wait_ms,
                    pr_target_t **ret_target, pr_error_t *err);
+
+/*  Keep with every commit from here on how it can be taken back (common/undo.h). Errors: -PR_E_TARGET_SCHEMA (a table
+ *  whose changes cannot be recorded), -PR_E_TARGET…. */
+int pr_target_keep_undo(pr_target_t *target, pr_error_t *err);
 
 /* Rolls back what is open, closes, releases the lock. NULL-safe. */
 void pr_target_destroy(pr_target_t **target);
@@ -114,6 +120,12 @@ int pr_target_run_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoi
 
 /*  After the proof: state `complete`, outcome, time; a retry marks the rejects it tried again. One transaction. */
 int pr_target_run_complete(pr_target_t *target, int64_t run, int outcome, double seconds, pr_error_t *err);
+
+/*  Put the target back to where this run began, and end the run with this outcome (an exit code); all or nothing. What
+ *  is open is rolled back first. After it the target can only be destroyed. Errors: those of pr_rollback; with
+ *  -PR_E_CONFLICT the text says how many and how to see them. May block for long. */
+int pr_target_run_take_back(pr_target_t *target, int64_t run, pr_rollback_reason_t reason, int outcome,
+                            pr_error_t *err);
 
 /* A commit that waits for its verdict. */
 typedef struct {

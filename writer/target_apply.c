@@ -31,9 +31,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What became of a row. Negative: an error. */
-enum { ROW_SAME, ROW_INSERTED, ROW_UPDATED, ROW_REJECTED, ROW_NONE };
-
 /* A record on its way. */
 typedef struct {
     pr_target_t *target;
@@ -53,7 +50,7 @@ static int s_error(s_way_t *way, const pr_target_row_t *row) {
 static int s_constraint(s_way_t *way) {
     way->applied.reason = PR_R_CONSTRAINT;
     snprintf(way->applied.detail, sizeof way->applied.detail, "%s", sqlite3_errmsg(way->target->db));
-    return ROW_REJECTED;
+    return PR_ROW_REJECTED;
 }
 
 /* Before a row is written: make sure that it can be taken back if a later row of the record is rejected. */
@@ -111,13 +108,13 @@ static int s_insert(s_way_t *way, pr_target_row_t *row, bool *ret_exists) {
     int extended = sqlite3_extended_errcode(way->target->db);
     if (step == SQLITE_DONE) {
         row->id = sqlite3_last_insert_rowid(way->target->db);
-        result = ROW_INSERTED;
+        result = PR_ROW_INSERTED;
     } else if (extended == SQLITE_CONSTRAINT_UNIQUE && !*ret_exists) {
         /* Its message is still needed if no such row is found. */
         s_constraint(way);
         way->applied.reason = PR_R_NONE;
         *ret_exists = true;
-        result = ROW_NONE;
+        result = PR_ROW_NONE;
     } else if (step == SQLITE_CONSTRAINT) {
         result = s_constraint(way);
     } else {
@@ -135,7 +132,7 @@ static int s_change(s_way_t *way, pr_target_row_t *row, sqlite3_stmt *statement,
     sqlite3_bind_int64(statement, (int)columns->count + 1, row->id);
     int step = sqlite3_step(statement);
     if (step == SQLITE_DONE)
-        result = ROW_UPDATED;
+        result = PR_ROW_UPDATED;
     else
         result = step == SQLITE_CONSTRAINT ? s_constraint(way) : s_error(way, row);
     sqlite3_reset(statement);
@@ -144,16 +141,16 @@ static int s_change(s_way_t *way, pr_target_row_t *row, sqlite3_stmt *statement,
     return result;
 }
 
-/* Look for the row by its natural key, and change it where it differs. ROW_NONE: there is none. */
+/* Look for the row by its natural key, and change it where it differs. PR_ROW_NONE: there is none. */
 static int s_find(s_way_t *way, pr_target_row_t *row) {
     s_bind(row->select, row, &row->key);
     bool differs = false;
     int step = sqlite3_step(row->select);
-    int result = ROW_NONE;
+    int result = PR_ROW_NONE;
     if (step == SQLITE_ROW) {
         row->id = sqlite3_column_int64(row->select, 0);
         differs = s_differs(row->select, row, &row->update);
-        result = ROW_SAME;
+        result = PR_ROW_SAME;
     } else if (step != SQLITE_DONE) {
         result = s_error(way, row);
     }
@@ -167,15 +164,15 @@ static int s_put(s_way_t *way, pr_target_row_t *row) {
     for (size_t i = 0; insert_first && i < row->key.count; i++)
         insert_first = row->values[row->key.at[i]].kind != PR_NULL;
     bool exists = !insert_first;
-    int result = insert_first ? s_insert(way, row, &exists) : ROW_NONE;
-    if (result != ROW_NONE)
+    int result = insert_first ? s_insert(way, row, &exists) : PR_ROW_NONE;
+    if (result != PR_ROW_NONE)
         return result;
     result = s_find(way, row);
-    if (result == ROW_NONE && insert_first) {
+    if (result == PR_ROW_NONE && insert_first) {
         way->applied.reason = PR_R_CONSTRAINT;
-        return ROW_REJECTED;
+        return PR_ROW_REJECTED;
     }
-    return result == ROW_NONE ? s_insert(way, row, &exists) : result;
+    return result == PR_ROW_NONE ? s_insert(way, row, &exists) : result;
 }
 
 /* The value of the field that found_through reads, from the row of this record that carries it. NULL: not in this
@@ -188,17 +185,17 @@ static const pr_value_t *s_through_value(const s_way_t *way, const pr_target_row
     return NULL;
 }
 
-/* Look for the id that found_through leads to. ROW_NONE: it leads nowhere. */
+/* Look for the id that found_through leads to. PR_ROW_NONE: it leads nowhere. */
 static int s_through_id(s_way_t *way, pr_target_row_t *row) {
     const pr_value_t *value = s_through_value(way, row);
     if (value == NULL || value->kind == PR_NULL)
-        return ROW_NONE;
-    int result = ROW_NONE;
+        return PR_ROW_NONE;
+    int result = PR_ROW_NONE;
     pr_target_bind_value(row->through_find, 1, value);
     int step = sqlite3_step(row->through_find);
     if (step == SQLITE_ROW && sqlite3_column_type(row->through_find, 0) == SQLITE_INTEGER) {
         row->id = sqlite3_column_int64(row->through_find, 0);
-        result = ROW_SAME;
+        result = PR_ROW_SAME;
     } else if (step != SQLITE_ROW && step != SQLITE_DONE) {
         result = s_error(way, row);
     }
@@ -219,7 +216,7 @@ static bool s_is_ours(const pr_target_row_t *row) {
 
 static int s_put_through(s_way_t *way, pr_target_row_t *row) {
     int result = s_through_id(way, row);
-    if (result == ROW_NONE)
+    if (result == PR_ROW_NONE)
         return s_put(way, row);
     if (result < 0)
         return result;
@@ -230,9 +227,9 @@ static int s_put_through(s_way_t *way, pr_target_row_t *row) {
         differs = row->spec->mode == PR_MODE_UPSERT && s_is_ours(row) &&
                   s_differs(row->through_select, row, &row->through_compare);
     else
-        result = step == SQLITE_DONE ? ROW_NONE : s_error(way, row);
+        result = step == SQLITE_DONE ? PR_ROW_NONE : s_error(way, row);
     sqlite3_reset(row->through_select);
-    if (result == ROW_NONE)
+    if (result == PR_ROW_NONE)
         return s_put(way, row);
     return differs ? s_change(way, row, row->through_change, &row->through_update) : result;
 }
@@ -251,9 +248,9 @@ static int s_ensure(s_way_t *way, pr_target_row_t *row) {
     const pr_value_t *key[KEY_MAX];
     size_t count = s_cache_key(row, key);
     if (count > 0 && pr_id_cache_get(way->target->cache, row->space, key, count, &row->id))
-        return ROW_SAME;
+        return PR_ROW_SAME;
     int result = row->spec->through_table != NULL ? s_put_through(way, row) : s_put(way, row);
-    if (count > 0 && (result == ROW_SAME || result == ROW_INSERTED) && row->spec->through_table == NULL)
+    if (count > 0 && (result == PR_ROW_SAME || result == PR_ROW_INSERTED) && row->spec->through_table == NULL)
         pr_id_cache_put(way->target->cache, row->space, key, count, row->id);
     return result;
 }
@@ -265,21 +262,21 @@ static int s_unknown_parent(s_way_t *way, const pr_target_lookup_t *lookup, cons
     way->applied.field = way->stream->stream->fields[column->field].name;
     snprintf(way->applied.detail, sizeof way->applied.detail, "%s has no row whose %s is %s", lookup->table,
              lookup->key, pr_value_print(value, printed, sizeof printed));
-    return ROW_REJECTED;
+    return PR_ROW_REJECTED;
 }
 
 /* The id a LOOKUP column refers to; NULL refers to nothing. */
 static int s_look_up(s_way_t *way, const pr_target_lookup_t *lookup, const pr_column_t *column, const pr_value_t *value,
                      pr_value_t *ret_id) {
     int64_t id = 0;
-    int result = ROW_SAME;
+    int result = PR_ROW_SAME;
     if (value->kind == PR_NULL) {
         *ret_id = pr_value_null();
-        return ROW_SAME;
+        return PR_ROW_SAME;
     }
     if (pr_id_cache_get(way->target->cache, lookup->space, &value, 1, &id)) {
         *ret_id = pr_value_integer(id);
-        return ROW_SAME;
+        return PR_ROW_SAME;
     }
     pr_target_bind_value(lookup->select, 1, value);
     int step = sqlite3_step(lookup->select);
@@ -298,8 +295,8 @@ static int s_look_up(s_way_t *way, const pr_target_lookup_t *lookup, const pr_co
 
 /* The row's values with ids in the place of symbolic references. */
 static int s_resolve(s_way_t *way, pr_target_row_t *row, const pr_row_t *given) {
-    int result = ROW_SAME;
-    for (size_t i = 0; result == ROW_SAME && i < row->spec->columns_count; i++) {
+    int result = PR_ROW_SAME;
+    for (size_t i = 0; result == PR_ROW_SAME && i < row->spec->columns_count; i++) {
         const pr_column_t *column = &row->spec->columns[i];
         if (column->op == PR_OP_PARENT) {
             const pr_target_row_t *parent = &way->stream->rows[column->parent];
@@ -316,18 +313,17 @@ static int s_resolve(s_way_t *way, pr_target_row_t *row, const pr_row_t *given) 
 static int s_row(s_way_t *way, const pr_row_t *given) {
     pr_target_row_t *row = &way->stream->rows[given->spec];
     int result = s_resolve(way, row, given);
-    if (result != ROW_SAME)
+    if (result != PR_ROW_SAME)
         return result;
     if (row->spec->mode == PR_MODE_ENSURE)
         result = s_ensure(way, row);
     else
         result = row->spec->through_table != NULL ? s_put_through(way, row) : s_put(way, row);
-    if (result < 0 || result == ROW_REJECTED)
+    if (result < 0 || result == PR_ROW_REJECTED)
         return result;
     row->made = true;
-    row->expect_new = result == ROW_INSERTED;
-    way->applied.rows_inserted += result == ROW_INSERTED ? 1 : 0;
-    way->applied.rows_updated += result == ROW_UPDATED ? 1 : 0;
+    row->outcome = result;
+    row->expect_new = result == PR_ROW_INSERTED;
     return result;
 }
 
@@ -356,6 +352,20 @@ static int s_touch(s_way_t *way) {
     return 0;
 }
 
+/* Count what was done, by record and by table. */
+static void s_count(s_way_t *way) {
+    for (size_t i = 0; i < way->record->rows_count; i++) {
+        const pr_target_row_t *row = &way->stream->rows[way->record->rows[i].spec];
+        pr_target_table_t *table = &way->target->tables[row->table];
+        uint64_t inserted = row->outcome == PR_ROW_INSERTED ? 1 : 0;
+        uint64_t updated = row->outcome == PR_ROW_UPDATED ? 1 : 0;
+        table->inserted += inserted;
+        table->updated += updated;
+        way->applied.rows_inserted += inserted;
+        way->applied.rows_updated += updated;
+    }
+}
+
 /* Take back what the record has written, or let it stay. */
 static int s_settle(s_way_t *way, bool stays) {
     int result = 0;
@@ -366,28 +376,36 @@ static int s_settle(s_way_t *way, bool stays) {
     return result == 0 ? pr_target_do(way->target, PR_SQL_RELEASE, way->err, "") : result;
 }
 
+/* What is remembered of a record that was taken back. */
+static void s_forget(pr_target_t *target, pr_id_cache_mark_t mark) {
+    pr_id_cache_rewind(target->cache, mark);
+    if (target->undo != NULL)
+        pr_undo_rewind(target->undo);
+}
+
 int pr_target_apply_rows(pr_target_t *target, pr_target_stream_t *stream, const pr_rows_record_t *record,
                          pr_target_applied_t *ret_applied, pr_error_t *err) {
     s_way_t way = {.target = target, .stream = stream, .record = record, .err = err};
     pr_id_cache_mark_t mark = pr_id_cache_mark(target->cache);
-    int result = ROW_SAME;
+    if (target->undo != NULL)
+        pr_undo_mark(target->undo);
+    int result = PR_ROW_SAME;
     for (size_t r = 0; r < stream->stream->rows_count; r++)
         stream->rows[r].made = false;
-    for (way.row = 0; result >= 0 && result != ROW_REJECTED && way.row < record->rows_count; way.row++)
+    for (way.row = 0; result >= 0 && result != PR_ROW_REJECTED && way.row < record->rows_count; way.row++)
         result = s_row(&way, &record->rows[way.row]);
     if (result < 0)
         return result;
-    bool stays = result != ROW_REJECTED;
+    bool stays = result != PR_ROW_REJECTED;
     result = s_settle(&way, stays);
     if (result == 0 && stays)
         result = s_touch(&way);
     if (result < 0)
         return result;
-    if (!stays) {
-        pr_id_cache_rewind(target->cache, mark);
-        way.applied.rows_inserted = 0;
-        way.applied.rows_updated = 0;
-    }
+    if (stays)
+        s_count(&way);
+    else
+        s_forget(target, mark);
     *ret_applied = way.applied;
     return 0;
 }

@@ -64,6 +64,9 @@ void pr_target_rows_destroy(pr_target_t *target) {
         sqlite3_finalize(target->lookups[i]->select);
         free(target->lookups[i]);
     }
+    free(target->tables);
+    target->tables = NULL;
+    target->tables_count = 0;
     free(target->lookups);
     target->lookups = NULL;
     target->lookups_count = 0;
@@ -178,6 +181,7 @@ static int s_prepare_row(pr_target_t *target, const pr_stream_t *stream, pr_targ
     int result = 0;
     s_lists(row);
     s_touches(target->mapping, row);
+    row->table = pr_target_table(target, spec->table);
     row->space = space;
     for (size_t i = 0; result == 0 && i < spec->columns_count; i++) {
         if (spec->columns[i].op == PR_OP_LOOKUP)
@@ -194,6 +198,16 @@ static int s_prepare_row(pr_target_t *target, const pr_stream_t *stream, pr_targ
     if (result == 0 && spec->through_table != NULL)
         result = s_prepare_through(target, stream, row, err);
     return result;
+}
+
+size_t pr_target_table(pr_target_t *target, const char *name) {
+    for (size_t i = 0; i < target->tables_count; i++) {
+        if (strcmp(target->tables[i].name, name) == 0)
+            return i;
+    }
+    target->tables = pr_xrealloc(target->tables, (target->tables_count + 1) * sizeof *target->tables);
+    target->tables[target->tables_count] = (pr_target_table_t){.name = name};
+    return target->tables_count++;
 }
 
 /* Does this row change a column of `table` named `column`? */
@@ -239,6 +253,8 @@ int pr_target_rows_prepare(pr_target_t *target, pr_error_t *err) {
         for (size_t r = 0; r < mapping->streams[s].rows_count; r++)
             target->streams[s].rows[r].clears_cache = s_clears_cache(target, &target->streams[s].rows[r]);
     }
+    for (size_t i = 0; i < mapping->derived_count; i++)
+        pr_target_table(target, mapping->derived[i].table);
     for (size_t i = 0; result == 0 && i < mapping->derived_count; i++)
         result = s_prepare(target, pr_sql_derive(&mapping->derived[i]), &target->derive[i], err);
     return result;

@@ -119,6 +119,7 @@ static int s_read_row(pr_target_t *target, pr_target_run_t *run, pr_error_t *err
         run->position =
             pr_position_normalise(s_column_position(statement, 5), target->run_records, target->run_sources);
         run->outcome = sqlite3_column_type(statement, 8) == SQLITE_NULL ? -1 : sqlite3_column_int(statement, 8);
+        run->taken_back = sqlite3_column_int(statement, 9) != 0;
     } else {
         result = pr_target_fail(target, err, "reading run %" PRId64, run->number);
     }
@@ -248,14 +249,18 @@ int pr_target_finding(pr_target_t *target, int64_t run, const char *kind, const 
 
 static int s_derive(pr_target_t *target, int64_t run, int64_t *ret_rows, pr_error_t *err) {
     int64_t rows = 0;
+    pr_target_tables_clear(target);
     int result = 0;
     for (size_t i = 0; result == 0 && i < target->mapping->derived_count; i++) {
         sqlite3_stmt *statement = target->derive[i];
         sqlite3_bind_int64(statement, 1, run);
         pr_target_bind_value(statement, 2, &target->mapping->derived[i].except_value);
-        if (sqlite3_step(statement) == SQLITE_DONE)
-            rows += sqlite3_changes(target->db);
-        else
+        if (sqlite3_step(statement) == SQLITE_DONE) {
+            size_t table = pr_target_table(target, target->mapping->derived[i].table);
+            target->tables[table].updated += (uint64_t)sqlite3_changes64(target->db);
+            rows += sqlite3_changes64(target->db);
+        } else
+
             result = pr_target_fail(target, err, "%s.%s", target->mapping->derived[i].table,
                                     target->mapping->derived[i].column);
         sqlite3_reset(statement);
@@ -293,11 +298,15 @@ static int s_finishable(pr_target_t *target, int64_t run, int64_t *ret_checkpoin
 static int s_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, pr_error_t *err) {
     int64_t rows = 0;
     int64_t checkpoint = 0;
-    int result = s_derive(target, run, &rows, err);
+    int result = target->undo != NULL ? pr_undo_begin(target->undo, err) : 0;
+    if (result == 0)
+        result = s_derive(target, run, &rows, err);
     if (result == 0)
         result = pr_target_do(target, PR_SQL_CHECKPOINT_FINISH, err, "iii", run, (int64_t)target->run_sources, rows);
     if (result == 0)
         checkpoint = sqlite3_last_insert_rowid(target->db);
+    if (result == 0)
+        result = pr_target_checkpoint_settle(target, checkpoint, err);
     if (result == 0)
         result = pr_target_do(target, PR_SQL_RUN_PROVING, err, "i", run);
     if (result == 0) {
@@ -339,6 +348,33 @@ int pr_target_run_complete(pr_target_t *target, int64_t run, int outcome, double
     result = pr_target_own_end(target, result, err);
     if (result == 0)
         pr_fault("writer.complete-after-commit");
+    return result;
+}
+
+/* Conflicts are listed by the operator's command; here their number must do. */
+static int s_conflicts(const pr_target_t *target, const pr_rollback_report_t *report, pr_error_t *err) {
+    return pr_error_set(err, PR_E_CONFLICT,
+                        "%s: the run was not taken back, as %" PRIu64
+                        " values were changed by somebody else since; see them with `pvrelay rollback --target %s --to "
+                        "start-of-run --dry-run`",
+                        target->path, report->conflicts_total, target->path);
+}
+
+int pr_target_run_take_back(pr_target_t *target, int64_t run, pr_rollback_reason_t reason, int outcome,
+                            pr_error_t *err) {
+    pr_rollback_point_t point;
+    pr_rollback_report_t *report = NULL;
+    const pr_rollback_options_t options = {.reason = reason, .outcome = outcome};
+    pr_error_t local = PR_ERROR_INIT;
+    pr_target_batch_rollback(target);
+    int result = pr_rollback_point_start(target->db, run, &point, &local);
+    if (result == 0)
+        result = pr_rollback(target->path, &point, &options, &report, &local);
+    if (result == -PR_E_CONFLICT && report != NULL)
+        result = s_conflicts(target, report, err);
+    else if (result < 0)
+        result = pr_error_set(err, local.code, "%s", local.text);
+    pr_rollback_report_destroy(&report);
     return result;
 }
 

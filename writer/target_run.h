@@ -15,6 +15,12 @@ int pr_target_own_end(pr_target_t *target, int result, pr_error_t *err);
 int pr_target_commit(pr_target_t *target, pr_error_t *err);
 void pr_target_roll_back(pr_target_t *target);
 
+/* Nothing is counted by table. */
+void pr_target_tables_clear(pr_target_t *target);
+
+/* The end of a commit: its rows by table, and its undo, in the open transaction. */
+int pr_target_checkpoint_settle(pr_target_t *target, int64_t checkpoint, pr_error_t *err);
+
 /* Make the run's sources the ones at hand (target->run_records). A run that does not exist has none. */
 int pr_target_run_at_hand(pr_target_t *target, int64_t run, pr_error_t *err);
 

@@ -18,10 +18,11 @@
     X(DATA_VERSION, "PRAGMA data_version")                                                                             \
     X(RUN_BY_ID, "SELECT run FROM pvrelay_run WHERE id = ?1")                                                          \
     X(RUN_UNFINISHED, "SELECT run FROM pvrelay_run WHERE state IN ('streaming', 'proving') ORDER BY run DESC LIMIT 1") \
-    X(RUN_READ, "SELECT id, state, mapping_digest, null_text, plan_digest, source, ordinal, \"offset\", outcome FROM " \
-                "pvrelay_run WHERE run = ?1")                                                                          \
-    X(RUN_CHECKPOINTS, "SELECT ifnull(max(checkpoint), 0), ifnull(sum(validated = 0), 0), ifnull(sum(rejected), 0), "  \
-                       "ifnull(sum(validated = 2), 0) FROM pvrelay_checkpoint WHERE run = ?1")                         \
+    X(RUN_READ, "SELECT id, state, mapping_digest, null_text, plan_digest, source, ordinal, \"offset\", outcome, "     \
+                "rolled_back_at IS NOT NULL FROM pvrelay_run WHERE run = ?1")                                          \
+    X(RUN_CHECKPOINTS, "SELECT ifnull(max(checkpoint), 0), ifnull(sum(validated = 0 AND kind = 'batch'), 0), "         \
+                       "ifnull(sum(rejected), 0), ifnull(sum(validated = 2 AND kind = 'batch'), 0) FROM "              \
+                       "pvrelay_checkpoint WHERE run = ?1")                                                            \
     X(RUN_WHOLE_FAILURES, "SELECT count(*) FROM pvrelay_failure WHERE run = ?1 AND checkpoint IS NULL")                \
     X(RUN_INSERT,                                                                                                      \
       "INSERT INTO pvrelay_run (id, kind, state, mapping_name, mapping_digest, null_text, plan_digest, started_at, "   \
@@ -51,12 +52,15 @@
     X(CHECKPOINT_CLOSE,                                                                                                \
       "UPDATE pvrelay_checkpoint SET digest = ?2, inserted = ?3, updated = ?4, unchanged = ?5, rejected = ?6, "        \
       "rows_inserted = ?7, rows_updated = ?8, committed_at = datetime('now') WHERE checkpoint = ?1")                   \
+    X(CHECKPOINT_ROWS,                                                                                                 \
+      "INSERT INTO pvrelay_checkpoint_rows (checkpoint, table_name, inserted, updated) VALUES (?1, ?2, ?3, ?4)")       \
     X(CHECKPOINT_FINISH,                                                                                               \
       "INSERT INTO pvrelay_checkpoint (run, kind, source, first_ordinal, records, begin_offset, end_offset, digest, "  \
       "inserted, updated, unchanged, rejected, rows_inserted, rows_updated, committed_at, validated) VALUES (?1, "     \
-      "'finish', ?2, 0, 0, 0, 0, '0000000000000000', 0, 0, 0, 0, 0, ?3, datetime('now'), 1)")                          \
+      "'finish', ?2, 0, 0, 0, 0, '0000000000000000', 0, 0, 0, 0, 0, ?3, datetime('now'), 0)")                          \
     X(CHECKPOINT_VERDICT,                                                                                              \
       "UPDATE pvrelay_checkpoint SET validated = ?3 WHERE run = ?1 AND checkpoint = ?2 AND validated = 0")             \
+    X(CHECKPOINT_VERDICT_WHOLE, "UPDATE pvrelay_checkpoint SET validated = ?2 WHERE run = ?1 AND kind = 'finish'")     \
     X(CHECKPOINT_KNOWN, "SELECT 1 FROM pvrelay_checkpoint WHERE run = ?1 AND checkpoint = ?2")                         \
     X(CHECKPOINT_FINISHED, "SELECT checkpoint FROM pvrelay_checkpoint WHERE run = ?1 AND kind = 'finish'")             \
     X(UNVALIDATED,                                                                                                     \

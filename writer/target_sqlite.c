@@ -9,23 +9,26 @@
  *  idle.
  *
  *  One transaction holds a batch: its rows, its checkpoint (made at its beginning, because rejects refer to it, and
- *  completed at its end), rejects, findings, touched rows, verdicts that came in meanwhile, and the run's position. The
- *  continuity check (the batch begins where the run stands) reads the position inside that same transaction. A crash at
- *  any moment leaves the database as after the last COMMIT; SQLite rolls the rest back when it is opened next.
+ *  completed at its end), rejects, findings, touched rows, how to take it all back, verdicts that came in meanwhile, and
+ *  the run's position. The continuity check (the batch begins where the run stands) reads the position inside that same
+ *  transaction. A crash at any moment leaves the database as after the last COMMIT; SQLite rolls the rest back when it
+ *  is opened next.
  *
  *  What is remembered between records (ids by natural key, touched rows) is true of the database as this connection
  *  sees it: it is taken back with the transaction that it came from, and forgotten when PRAGMA data_version says that
  *  another connection has written.
  *
  *  Connection settings, and why:
- *    triggers off       the HUB's would overwrite updated_at and count every audit again for each row
- *    foreign_keys on    always
- *    WAL, NORMAL        readers (the validator) do not stop the writer; a power cut may lose the newest commits, never
- *  half of one, and the run's position goes with them wal_autocheckpoint 4,000 pages (16 MB): a batch rewrites the same
- *  index pages as the one before; fewer, larger checkpoints write them once cache_size 32 MiB  the hot parts of the
- *  indexes of a few million modules secure_delete off  Debian's SQLite zeroes what a page split or an update frees; it
- *  costs a memset for each. It is a property of this connection, and what it would hide was in the exports temp_store
- *  memory  savepoints and statement journals
+ *    triggers off              the HUB's would overwrite updated_at and count every audit again for each row
+ *    foreign_keys on           always
+ *    WAL, NORMAL               readers (the validator) do not stop the writer; a power cut may lose the newest commits,
+ *                              never half of one, and the run's position goes with them
+ *    wal_autocheckpoint 4,000  pages (16 MB): a batch rewrites the same index pages as the one before; fewer, larger
+ *                              checkpoints write them once
+ *    cache_size 32 MiB         the hot parts of the indexes of a few million modules
+ *    secure_delete off         Debian's SQLite zeroes what a page split or an update frees; it costs a memset for each.
+ *                              It is a property of this connection, and what it would hide was in the exports
+ *    temp_store memory         savepoints and statement journals
  */
 #include "writer/target_sqlite.h"
 
@@ -234,6 +237,7 @@ void pr_target_destroy(pr_target_t **target) {
     pr_target_t *dying = *target;
     if (dying->db != NULL && sqlite3_get_autocommit(dying->db) == 0)
         sqlite3_exec(dying->db, "ROLLBACK", NULL, NULL, NULL);
+    pr_undo_destroy(&dying->undo);
     pr_target_rows_destroy(dying);
     for (int i = 0; i < PR_SQL_COUNT; i++)
         sqlite3_finalize(dying->fixed[i]);
@@ -246,6 +250,15 @@ void pr_target_destroy(pr_target_t **target) {
     free(dying->path);
     free(dying);
     *target = NULL;
+}
+
+int pr_target_keep_undo(pr_target_t *target, pr_error_t *err) {
+    const char **tables = pr_xcalloc(target->tables_count, sizeof *tables);
+    for (size_t i = 0; i < target->tables_count; i++)
+        tables[i] = target->tables[i].name;
+    int result = pr_undo_new(target->db, tables, target->tables_count, &target->undo, err);
+    free(tables);
+    return result;
 }
 
 /* Transactions ------------------------------------------------------------------------------------------------------
@@ -271,6 +284,7 @@ void pr_target_roll_back(pr_target_t *target) {
         sqlite3_step(target->fixed[PR_SQL_ROLLBACK]);
         sqlite3_reset(target->fixed[PR_SQL_ROLLBACK]);
     }
+    pr_undo_drop(target->undo);
     pr_id_cache_clear(target->cache);
     pr_id_set_clear(target->touched);
     target->run = 0;
@@ -293,6 +307,24 @@ int pr_target_own_end(pr_target_t *target, int result, pr_error_t *err) {
         return pr_target_commit(target, err);
     pr_target_roll_back(target);
     return result;
+}
+
+void pr_target_tables_clear(pr_target_t *target) {
+    for (size_t i = 0; i < target->tables_count; i++) {
+        target->tables[i].inserted = 0;
+        target->tables[i].updated = 0;
+    }
+}
+
+int pr_target_checkpoint_settle(pr_target_t *target, int64_t checkpoint, pr_error_t *err) {
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < target->tables_count; i++) {
+        const pr_target_table_t *table = &target->tables[i];
+        if (table->inserted > 0 || table->updated > 0)
+            result = pr_target_do(target, PR_SQL_CHECKPOINT_ROWS, err, "itii", checkpoint, table->name,
+                                  (int64_t)table->inserted, (int64_t)table->updated);
+    }
+    return result == 0 && target->undo != NULL ? pr_undo_store(target->undo, checkpoint, err) : result;
 }
 
 /* Batches -----------------------------------------------------------------------------------------------------------
@@ -340,11 +372,14 @@ static int s_batch_begin(pr_target_t *target, int64_t run, const pr_plan_source_
         result = s_notice_others(target, err);
     if (result == 0)
         result = s_check_range(target, run, range, err);
+    if (result == 0 && target->undo != NULL)
+        result = pr_undo_begin(target->undo, err);
     if (result == 0)
         result = pr_target_do(target, PR_SQL_CHECKPOINT_OPEN, err, "iiiiii", run, (int64_t)range.source,
                               (int64_t)range.first, (int64_t)range.count, (int64_t)range.begin, (int64_t)range.end);
     if (result < 0)
         return result;
+    pr_target_tables_clear(target);
     /* What is touched is noted per run. */
     if (target->batch.run != run)
         pr_id_set_clear(target->touched);
@@ -458,6 +493,9 @@ static int s_verdict(pr_target_t *target, int64_t run, int64_t checkpoint, const
     int result = 0;
     if (checkpoint == 0) {
         result = pr_target_do(target, PR_SQL_FAILURE_FORGET_WHOLE, err, "i", run);
+        if (result == 0)
+            result =
+                pr_target_do(target, PR_SQL_CHECKPOINT_VERDICT_WHOLE, err, "ii", run, (int64_t)(count == 0 ? 1 : 2));
     } else {
         result =
             pr_target_do(target, PR_SQL_CHECKPOINT_VERDICT, err, "iii", run, checkpoint, (int64_t)(count == 0 ? 1 : 2));
@@ -522,6 +560,8 @@ static int s_batch_commit(pr_target_t *target, uint64_t digest, pr_error_t *err)
     int result = pr_target_do(target, PR_SQL_CHECKPOINT_CLOSE, err, "itiiiiii", batch->checkpoint, hex,
                               (int64_t)counts->inserted, (int64_t)counts->updated, (int64_t)counts->unchanged,
                               (int64_t)counts->rejected, (int64_t)counts->rows_inserted, (int64_t)counts->rows_updated);
+    if (result == 0)
+        result = pr_target_checkpoint_settle(target, batch->checkpoint, err);
     if (result == 0)
         result = pr_target_do(target, PR_SQL_RUN_MOVE, err, "iiii", batch->run, (int64_t)end.source,
                               (int64_t)end.ordinal, (int64_t)end.offset);

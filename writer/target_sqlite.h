@@ -11,6 +11,7 @@
 #include "common/error.h"
 #include "common/lock.h"
 #include "common/mapping.h"
+#include "common/undo.h"
 #include "writer/target.h"
 #include "writer/target_cache.h"
 #include "writer/target_sql.h"
@@ -28,9 +29,19 @@ typedef struct {
     size_t count;
 } pr_target_columns_t;
 
+/* A table of the user's that the mapping writes to. */
+typedef struct {
+    const char *name;           /* borrowed from the mapping */
+    uint64_t inserted, updated; /* rows, by the open transaction */
+} pr_target_table_t;
+
+/* What became of a row of the record at hand. Negative: an error. */
+typedef enum { PR_ROW_SAME, PR_ROW_INSERTED, PR_ROW_UPDATED, PR_ROW_REJECTED, PR_ROW_NONE } pr_target_row_outcome_t;
+
 /* A row of the mapping, with the statements that make it. */
 typedef struct {
     const pr_row_spec_t *spec;
+    size_t table;                        /* index into the target's tables */
     bool *present;                       /* per column: the target has it */
     pr_target_columns_t all;             /* those that are present */
     pr_target_columns_t key;             /* natural key */
@@ -49,6 +60,7 @@ typedef struct {
     pr_value_t *values; /* per column: of the record at hand, ids resolved */
     int64_t id;         /* of the record at hand */
     bool made;          /* the record at hand makes this row */
+    int outcome;        /* pr_target_row_outcome_t, of the record at hand */
 } pr_target_row_t;
 
 typedef struct {
@@ -77,6 +89,9 @@ struct pr_target {
     pr_target_lookup_t **lookups;
     size_t lookups_count;
     sqlite3_stmt **derive; /* as the mapping's derived */
+    pr_target_table_t *tables;
+    size_t tables_count;
+    pr_undo_t *undo; /* NULL: none is kept */
     pr_id_cache_t *cache;
     pr_id_set_t *touched;
     int64_t data_version;
@@ -92,6 +107,9 @@ struct pr_target {
  *  what to do. */
 int pr_target_fail(pr_target_t *target, pr_error_t *err, const char *doing_format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The index of a table that the mapping writes to; made if need be. name: borrowed while the target lives. */
+size_t pr_target_table(pr_target_t *target, const char *name);
 
 /*  Bind and step a fixed statement that gives no row. types: a letter a parameter: i int64_t, d double, t
  *  NUL-terminated text or NULL, v const pr_value_t * (borrowed till the statement is done), b the same stored as a BLOB.

@@ -10,6 +10,7 @@
  *      streaming      -- END, at the end of the plan: finish -->                        proving
  *      proving        -- every commit and the whole have their verdicts: complete -->   complete
  *      any of these   -- FAIL, target error, changed source, too many rejects -->       failed
+ *      proving        -- the proof failed, and the run is to be taken back then -->     complete, with that outcome
  *      complete, failed  -- all peers said BYE, or the linger time is over -->          exit
  *
  *  Each arrow but the first and the last is one transaction, so a crash leaves the state before it or after it; the new
@@ -134,6 +135,21 @@ static void s_ended(pr_writer_t *self, pr_progress_state_t state) {
     s_publish(self);
 }
 
+/*  Put the target back to where the run began, if that is wanted. Returns whether it was done; why not is logged, and
+ *  the run stays as it is. */
+static bool s_take_back(pr_writer_t *self, pr_rollback_reason_t reason, pr_error_code_t outcome) {
+    pr_error_t problem = PR_ERROR_INIT;
+    int result =
+        pr_target_run_take_back(self->target, self->run.number, reason, pr_error_exit_code((int)outcome), &problem);
+    if (result < 0) {
+        pr_log_error(&problem);
+        return false;
+    }
+    self->run.taken_back = true;
+    pr_log(PR_LOG_NOTICE, "run %lld was taken back: the target is as it was before it", (long long)self->run.number);
+    return true;
+}
+
 /*  The run cannot go on: note it in the target (if that still takes notes), tell everyone.
  *  Errors that a restart may mend, and our own bugs, end this process instead. */
 static int s_fail(pr_writer_t *self, const pr_error_t *err) {
@@ -142,6 +158,8 @@ static int s_fail(pr_writer_t *self, const pr_error_t *err) {
         return -(int)err->code;
     pr_log_error(err);
     pr_target_batch_rollback(self->target);
+    if (err->code == PR_E_REJECT_LIMIT && self->daemon->config->rollback_on_reject_limit)
+        s_take_back(self, PR_ROLLBACK_REJECTS, err->code);
     if (self->run.number != 0)
         pr_target_run_stopped(self->target, self->run.number, err->text, s_seconds(self), NULL);
     self->failure = *err;
@@ -165,8 +183,12 @@ static int s_complete(pr_writer_t *self, pr_error_t *err) {
         outcome = PR_E_VALIDATION;
     else if (self->run.rejected > 0)
         outcome = PR_E_REJECTED;
+    bool taken_back = outcome == PR_E_VALIDATION && self->daemon->config->rollback_on_failure &&
+                      s_take_back(self, PR_ROLLBACK_VALIDATION, PR_E_VALIDATION);
     int result =
-        pr_target_run_complete(self->target, self->run.number, pr_error_exit_code(outcome), s_seconds(self), err);
+        taken_back
+            ? pr_target_run_stopped(self->target, self->run.number, pr_error_sentence(outcome), s_seconds(self), err)
+            : pr_target_run_complete(self->target, self->run.number, pr_error_exit_code(outcome), s_seconds(self), err);
     if (result < 0)
         return result;
     self->run.outcome = outcome;
@@ -250,6 +272,18 @@ static void s_count_commit(pr_writer_t *self, const pr_msg_rows_t *batch, const 
     counters->last_progress_ms = (uint64_t)pr_calendar_ms();
 }
 
+static int s_check_reject_limit(const pr_writer_t *self, pr_error_t *err) {
+    int64_t limit = self->daemon->config->max_rejects;
+    if (limit < 0 || self->run.rejected <= (uint64_t)limit)
+        return 0;
+    char next[128] =
+        "look at them with `pvrelay rejects`, then give the same command with a higher --max-rejects to go on";
+    if (self->daemon->config->rollback_on_reject_limit)
+        snprintf(next, sizeof next, "look at them with `pvrelay rejects --run %lld`", (long long)self->run.number);
+    return pr_error_set(err, PR_E_REJECT_LIMIT, "%llu records are rejected, %lld allowed; %s",
+                        (unsigned long long)self->run.rejected, (long long)limit, next);
+}
+
 /*  One batch that begins at the committed position: one transaction. Returns 0, also when the payload turned out to be
  *  broken and the batch was dropped; <0 is a failure of the target. */
 static int s_commit_batch(pr_writer_t *self, pr_range_t range, pr_inbound_t *inbound, pr_error_t *err) {
@@ -289,13 +323,7 @@ static int s_commit_batch(pr_writer_t *self, pr_range_t range, pr_inbound_t *inb
     self->asked_ms = 0;
     s_count_commit(self, batch, &counts, begun_ms);
     s_publish(self);
-    if (self->daemon->config->max_rejects >= 0 && self->run.rejected > (uint64_t)self->daemon->config->max_rejects)
-        return pr_error_set(
-            err, PR_E_REJECT_LIMIT,
-            "%llu records are rejected, %lld allowed; look at them with `pvrelay rejects`, then give the same "
-            "command with a higher --max-rejects to go on",
-            (unsigned long long)self->run.rejected, (long long)self->daemon->config->max_rejects);
-    return 0;
+    return s_check_reject_limit(self, err);
 }
 
 static pr_range_t s_range(const pr_msg_rows_t *rows) {
@@ -544,7 +572,9 @@ static int s_due(pr_writer_t *self, int64_t now_ms, pr_error_t *err) {
     }
     bool streaming = self->state == PR_PROGRESS_STREAMING;
     bool proving = self->state == PR_PROGRESS_PROVING;
-    if (proving || pr_verdicts_overdue(self->verdicts, now_ms))
+    if (streaming)
+        result = s_check_reject_limit(self, err); /* a writer that died at the limit, or a lower one than before */
+    if (result == 0 && (proving || pr_verdicts_overdue(self->verdicts, now_ms)))
         result = pr_verdicts_record(self->verdicts, err);
     if (result == 0 && (streaming || proving))
         result = pr_verdicts_send(self->verdicts, now_ms, proving, err);
@@ -627,6 +657,21 @@ static int s_check_run(const pr_writer_t *self, pr_error_t *err) {
     return 0;
 }
 
+/*  The writer before this one took the run back, and died before everyone heard of it. What was too many rejects is said
+ *  as a failure, a failed proof as an outcome; as when it happens. */
+static void s_adopt_taken_back(pr_writer_t *self) {
+    self->ended_ms = pr_now_ms();
+    if (self->run.outcome == pr_error_exit_code(PR_E_VALIDATION)) {
+        self->state = PR_PROGRESS_COMPLETE;
+        return;
+    }
+    pr_error_set(&self->failure, PR_E_REJECT_LIMIT,
+                 "%llu records were rejected, more than allowed, and the run was taken back",
+                 (unsigned long long)self->run.rejected);
+    self->daemon->outcome = PR_E_REJECT_LIMIT;
+    self->state = PR_PROGRESS_FAILED;
+}
+
 /* Find the run to continue, or settle on a new one. */
 static int s_find_run(pr_writer_t *self, pr_error_t *err) {
     const pr_config_t *config = self->daemon->config;
@@ -656,6 +701,10 @@ static int s_find_run(pr_writer_t *self, pr_error_t *err) {
                             (long long)self->run.number);
     switch (self->run.state) {
     case PR_RUN_ABANDONED:
+        if (self->run.taken_back && self->run.outcome >= 0) {
+            s_adopt_taken_back(self);
+            return 0;
+        }
         return pr_error_set(err, PR_E_UNFINISHED, "%s: run %lld was abandoned; begin a new one", config->target,
                             (long long)self->run.number);
     case PR_RUN_STREAMING:
@@ -689,6 +738,8 @@ static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
     self->reorder = pr_reorder_new((size_t)daemon->config->window_bytes * 2);
     int result = pr_target_open(daemon->config->target, daemon->config->migrations, daemon->mapping, s_lock_wait_ms,
                                 &self->target, err);
+    if (result == 0 && !daemon->config->undo_off)
+        result = pr_target_keep_undo(self->target, err);
     if (result == 0)
         result = s_find_run(self, err);
     if (result == 0 && self->run.number != 0)

@@ -144,7 +144,8 @@ class Words(unittest.TestCase):
         overview = pvrelay("help")
         self.assertEqual((overview.returncode, overview.stderr), (0, ""))
         commands = re.findall(r"^  (\S+) ", overview.stdout, re.M)
-        self.assertEqual(commands[:7], ["run", "inspect", "rejects", "retry-rejects", "status", "migrate", "lint"])
+        self.assertEqual(commands, ["run", "inspect", "rejects", "retry-rejects", "status", "checkpoints", "checkpoint", "rollback",
+                                    "seal", "migrate", "lint", "help"])
         for command in commands[:-1]:
             done = pvrelay(command, "--help")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -171,10 +172,43 @@ class Words(unittest.TestCase):
                 (("rejects", "x"), '"x" is one word too many; see `pvrelay help rejects`'),
                 (("retry-rejects",), "--target DB is missing; see `pvrelay help retry-rejects`"),
                 (("status",), "--target DB or --run-dir FOLDER is missing; see `pvrelay help status`"),
+                (("run", "/dev/null", "--target", "x.db", "--undo", "no"), "--undo no: on or off is expected; see `pvrelay help run`"),
+                (("run", "/dev/null", "--target", "x.db", "--on-validation-failure", "ignore"),
+                 "--on-validation-failure ignore: stop or rollback is expected; see `pvrelay help run`"),
+                (("checkpoints",), "--target DB is missing; see `pvrelay help checkpoints`"),
+                (("checkpoint", "--target", "x.db"), "NAME is missing; see `pvrelay help checkpoint`"),
+                (("checkpoint", "x"), "--target DB is missing; see `pvrelay help checkpoint`"),
+                (("rollback", "--to", "0"), "--target DB is missing; see `pvrelay help rollback`"),
+                (("rollback", "--target", "x.db"), "--to POINT is missing; see `pvrelay help rollback`"),
+                (("rollback", "--target", "x.db", "0"), '"0" is one word too many; see `pvrelay help rollback`'),
+                (("seal",), "--target DB is missing; see `pvrelay help seal`"),
+                (("seal", "--target", "x.db", "--run", "0"),
+                 "--run 0: a whole number from 1 is expected; see `pvrelay help seal`"),
                 (("migrate",), "--target DB is missing; see `pvrelay help migrate`"),
                 (("lint", "a", "b"), '"b" is one word too many; see `pvrelay help lint`')):
             done = pvrelay(*arguments)
             self.assertEqual((done.returncode, done.stdout, done.stderr), (1, "", f"pvrelay: USAGE: {text}\n"))
+
+    def test_words_that_contradict_each_other(self):
+        with pipeline.folder() as root:
+            export = root / "e.json"
+            export.write_text("[]")
+            settings = root / "c.json"
+            settings.write_text(json.dumps({"undo": "off"}))
+            for command in ("run", "retry-rejects"):
+                for options, text in (
+                        (("--undo", "off", "--on-validation-failure", "rollback"),
+                         "--on-validation-failure rollback and --undo off: there would be nothing to roll back with"),
+                        (("--undo", "off", "--on-reject-limit", "rollback", "--max-rejects", "1"),
+                         "--on-reject-limit rollback and --undo off: there would be nothing to roll back with"),
+                        (("--config", settings, "--on-validation-failure", "rollback"),
+                         "--on-validation-failure rollback and --undo off: there would be nothing to roll back with"),
+                        (("--on-reject-limit", "rollback"), "--on-reject-limit rollback needs a limit, --max-rejects N")):
+                    operands = (export,) if command == "run" else ()
+                    done = pvrelay(command, *operands, "--target", root / "t.db", "--run-dir", root / "r", *options)
+                    self.assertEqual((done.returncode, done.stdout, done.stderr),
+                                     (1, "", f"pvrelay: USAGE: {text}; see `pvrelay help {command}`\n"))
+            self.assertEqual(sorted(p.name for p in root.iterdir()), ["c.json", "e.json"])
 
     def test_files_that_cannot_be_used(self):
         with pipeline.folder() as root:
@@ -195,6 +229,12 @@ class Words(unittest.TestCase):
                     (("rejects", "--target", root / "t.db"), 5, f"TARGET: {root}/t.db: there is no such file"),
                     (("retry-rejects", "--target", root / "t.db", "--run-dir", root / "r"), 5,
                      f"TARGET: {root}/t.db: there is no such file"),
+                    (("checkpoints", "--target", root / "t.db"), 5, f"TARGET: {root}/t.db: there is no such file"),
+                    (("checkpoint", "x", "--target", root / "t.db"), 5, f"TARGET: {root}/t.db: there is no such file"),
+                    (("rollback", "--to", "0", "--target", root / "t.db"), 5, f"TARGET: {root}/t.db: there is no such file"),
+                    (("seal", "--target", root / "t.db"), 5, f"TARGET: {root}/t.db: there is no such file"),
+                    (("rollback", "--to", "0", "--target", export), 5, f"TARGET: {export}: file is not a database"),
+                    (("checkpoints", "--target", export), 5, f"TARGET: {export}: file is not a database"),
                     (("status", "--target", root / "t.db"), 5, f"TARGET: {root}/t.db: No such file or directory")):
                 done = pvrelay(*arguments)
                 self.assertEqual((done.returncode, done.stdout), (code, ""), done.stderr)
@@ -236,6 +276,7 @@ class Words(unittest.TestCase):
             self.assertFalse(target.exists())
             done = pvrelay("migrate", "--target", target)
             self.assertIn("applied  0002_pvrelay.sql", done.stdout.splitlines())
+            self.assertIn("applied  0003_undo.sql", done.stdout.splitlines())
             done = pvrelay("migrate", "--target", target)
             self.assertEqual(done.stdout.splitlines()[:2], ["target: made by these migrations", "already  0001_unified_schema.sql"])
 
@@ -301,6 +342,97 @@ Look further: pvrelay inspect {target}; pvrelay status --target {target}
         self.assertEqual(done.stdout.count("  mismatch: "), 10)
         self.assertIn("\nComplete, but not what was exported: do not use this target before the failures above are understood.\n",
                       done.stdout)
+
+    def keep_undo(self, more):
+        """Books that know undo: all four checkpoints of the fakes' run can be taken back."""
+        (self.fakes.bin / "rows.sql").write_text(
+            ROWS + (ROOT / "migrations/0003_undo.sql").read_text() +
+            "INSERT INTO pvrelay_undo SELECT checkpoint, 0, x'' FROM pvrelay_checkpoint;"
+            "INSERT INTO pvrelay_failure (run, kind, stream, table_name, row_key, column_name, expected, stored, source, \"offset\")"
+            " VALUES (1, 'whole', '', 'el_modules', '', '', '10', '11', 0, 0);" + more)
+
+    def test_after_a_failed_proof_the_way_back_is_shown(self):
+        target = self.fakes.target
+        hint = ("failures above are understood.\nTo put it back to where it was before this run:\n"
+                f"  pvrelay rollback --target {target} --to start-of-run\nLook further: ")
+        self.keep_undo("")
+        self.fakes.script("writer", "finish 4; exit 4")
+        done = self.fakes.run()
+        self.assertEqual((done.returncode, done.stderr), (4, ""))
+        self.assertIn(hint, done.stdout)
+        target.unlink()
+        self.keep_undo("DELETE FROM pvrelay_undo WHERE checkpoint = 2;")  # part of it cannot be taken back
+        done = self.fakes.run()
+        self.assertEqual((done.returncode, done.stderr), (4, ""))
+        self.assertIn("failures above are understood.\nLook further: ", done.stdout)
+
+    def test_a_run_that_the_writer_took_back(self):
+        target = self.fakes.target
+        self.keep_undo("UPDATE pvrelay_run SET state = 'abandoned', rolled_back_at = '2025-10-27 10:00:02';"
+                       "DELETE FROM pvrelay_undo;")
+        self.fakes.script("writer", "finish 4; exit 4")
+        done = self.fakes.run("--report", str(self.fakes.root / "report"))
+        self.assertEqual((done.returncode, done.stderr), (4, ""))
+        self.assertTrue(done.stdout.endswith(f"""
+Rejects
+  1 × unknown_value in modules.status: the value map does not know the value
+  each one: pvrelay rejects --target {target} --run 1
+
+What is stored is not what was exported: 1
+  whole: el_modules : expected 10, stored 11
+
+Taken back: what was stored was not what was exported; the target is as it was before this run.
+Look further: pvrelay inspect {target}; pvrelay status --target {target}
+"""), done.stdout)
+        report = json.loads((self.fakes.root / "report" / "report.json").read_text())["run"]
+        self.assertEqual((report["state"], report["rolled_back_at"], report["outcome"]), ("rolled back", "2025-10-27 10:00:02", 4))
+        status = pvrelay("status", "--target", target)
+        self.assertEqual(status.stdout.splitlines()[1:], [
+            "run 1  rolled back  2025-10-27 10:00:00 to 2025-10-27 10:00:01  0.500 s  replay, mapping el-to-hub  exit code 4",
+            "  12 of 12 records (100.0 %): 10 written, 1 unchanged, 1 rejected; 11 validated",
+            "  position: source 0, record 0, byte 0; 4 checkpoints, newest 4, 0 without verdict; 1 failures; 0 rejects open",
+            "  rolled back on 2025-10-27 10:00:02: what it wrote was taken back"])
+        (run,) = json.loads(pvrelay("status", "--target", target, "--json").stdout)["runs"]
+        self.assertEqual((run["state"], run["rolled_back_at"], run["sealed_at"], run["rejects_open"]),
+                         ("rolled back", "2025-10-27 10:00:02", None, 0))
+        self.assertEqual(pvrelay("rejects", "--target", target).stdout, "no rejects; 1 settled since (--all lists them)\n")
+        listed = pvrelay("rejects", "--target", target, "--run", 1)
+        self.assertEqual(listed.stdout, """\
+reject 1, run 1 (rolled back): unknown_value in modules.status: 'OK'
+  /x/modules.json:300, record 3
+  {"status": "OK"}
+1 reject; the run was rolled back: retry-rejects leaves them alone
+""")
+        (reject,) = json.loads(pvrelay("rejects", "--target", target, "--all", "--json").stdout)["rejects"]
+        self.assertTrue(reject["rolled_back"])
+        self.assertIn("  run 1: replay rolled back, 2025-10-27 10:00:00: ", pvrelay("inspect", target).stdout)
+        (inventory,) = json.loads(pvrelay("inspect", target, "--json").stdout)
+        self.assertEqual(inventory["runs"][0]["state"], "rolled back")
+
+    def test_a_run_that_was_taken_back_at_its_reject_limit(self):
+        target = self.fakes.target
+        self.keep_undo("UPDATE pvrelay_run SET state = 'abandoned', rolled_back_at = '2025-10-27 10:00:02';")
+        self.fakes.script("writer", "finish 3; say <3>pvrelay-writer: REJECT_LIMIT: 1 records are rejected, 0 allowed; exit 3")
+        done = self.fakes.run("--max-rejects", "0", "--on-reject-limit", "rollback")
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (3, "", "pvrelay: run 1 was taken back: the target is as it was before it\n"
+                                 f"pvrelay: its rejects are kept: pvrelay rejects --target {target} --run 1\n"
+                                 "pvrelay: REJECT_LIMIT: 1 records are rejected, 0 allowed\n"))
+
+    def test_books_without_undo_are_read(self):
+        self.fakes.script("writer", "finish 4; exit 4")
+        done = self.fakes.run("--report", str(self.fakes.root / "report"))
+        self.assertEqual((done.returncode, done.stderr), (4, ""))
+        self.assertNotIn("rollback", done.stdout)
+        self.assertIsNone(json.loads((self.fakes.root / "report" / "report.json").read_text())["run"]["rolled_back_at"])
+        (run,) = json.loads(pvrelay("status", "--target", self.fakes.target, "--json").stdout)["runs"]
+        self.assertEqual((run["state"], run["rolled_back_at"], run["sealed_at"], run["rejects_open"]), ("complete", None, None, 1))
+        old = ("its books are older than undo: what was committed so far cannot be taken back; `pvrelay migrate --target DB` brings "
+               "them up to date")
+        for command in (("checkpoints",), ("rollback", "--to", "0"), ("seal",), ("checkpoint", "x", "--remove")):
+            done = pvrelay(*command, "--target", self.fakes.target)
+            self.assertEqual((done.returncode, done.stdout, done.stderr),
+                             (5, "", f"pvrelay: TARGET_SCHEMA: {self.fakes.target}: {old}\n"))
 
     def test_accounts_that_do_not_balance_are_no_success(self):
         (self.fakes.bin / "rows.sql").write_text(ROWS + "UPDATE pvrelay_checkpoint SET inserted = 1 WHERE checkpoint = 1;")
@@ -436,14 +568,20 @@ Look further: pvrelay inspect {target}; pvrelay status --target {target}
 
     def test_the_configuration_for_the_daemons(self):
         self.fakes.script("writer", "finish 3; exit 3")
-        self.fakes.run("--transformers", "3", "--null-text", "keep", "--max-rejects", "9", "--restart")
+        self.fakes.run("--transformers", "3", "--null-text", "keep", "--max-rejects", "9", "--restart", "--on-reject-limit", "rollback",
+                       "--on-validation-failure=rollback")
         config = json.loads((self.fakes.root / "r" / "config.json").read_text())
         self.assertEqual({key: config[key] for key in ("target", "sources", "transformers", "null_text", "max_rejects", "restart",
-                                                       "retries_through", "run_dir")},
+                                                       "retries_through", "run_dir", "undo", "on_reject_limit",
+                                                       "on_validation_failure")},
                          {"target": str(self.fakes.target), "sources": [str(self.fakes.export)], "transformers": 3,
                           "null_text": "keep", "max_rejects": 9, "restart": True, "retries_through": 0,
-                          "run_dir": str(self.fakes.root / "r")})
+                          "run_dir": str(self.fakes.root / "r"), "undo": "on", "on_reject_limit": "rollback",
+                          "on_validation_failure": "rollback"})
         self.assertRegex(config["run"], r"\A[0-9a-f]{8}-[0-9a-f]{4}-4")
+        self.fakes.run("--undo", "off")
+        config = json.loads((self.fakes.root / "r" / "config.json").read_text())
+        self.assertEqual([config[key] for key in ("undo", "on_reject_limit", "on_validation_failure")], ["off", "stop", "stop"])
 
     def test_options_override_the_configuration_file(self):
         config = self.fakes.root / "c.json"

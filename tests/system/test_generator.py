@@ -200,6 +200,80 @@ class Load(GeneratorTest):
         self.assertLess(peak(100000), peak(1000) + 4096)
 
 
+class Revisions(GeneratorTest):
+    """--revision R: what was there stays under its keys, some of it changed, and something is new."""
+
+    def records(self, *arguments):
+        """{token: audit}, {(token, module id): module}."""
+        files = self.generate(*arguments)
+        audits, modules = (json.loads(data)[0]["results"] for data in files.values())
+        by_key = {(module["audit_token"], module["module_id"]): module for module in modules}
+        self.assertEqual(len(by_key), len(modules))
+        for records in (audits, modules):
+            self.assertEqual(len({record["id"] for record in records}), len(records))
+        for audit in audits:
+            self.assertEqual(audit["total_modules"], sum(key[0] == audit["token"] for key in by_key))
+        return {audit["token"]: audit for audit in audits}, by_key
+
+    def test_zero_is_the_default(self):
+        for arguments in ([], ["--modules", "900", "--trap", "bad-utf8=9"]):
+            self.assertEqual(self.generate(*arguments), self.generate(*arguments, "--revision", "0"))
+
+    def test_each_builds_on_the_one_before(self):
+        for size in (["--audits", "2", "--modules-per-audit", "5"], ["--modules", "401", "--modules-per-audit", "100"],
+                     ["--preset", "production"]):
+            before_audits, before = self.records(*size)
+            for revision in range(1, 7):
+                arguments = [*size, "--revision", str(revision)]
+                audits, modules = self.records(*arguments)
+                self.assertEqual(self.generate(*arguments), self.generate(*arguments))
+                self.assertEqual(set(before_audits) - set(audits), set())
+                self.assertEqual(set(before) - set(modules), set())
+                self.assertEqual(len(audits) - len(before_audits), 1 if revision % 2 == 0 else 0)
+                self.assertGreater(len(modules), len(before))
+                changed = [key for key in before if before[key] != modules[key]]
+                self.assertLess(len(changed), len(before))
+                self.assertTrue(any(before[key]["status"] != modules[key]["status"] for key in changed))
+                for key in changed:
+                    self.assertEqual(before[key]["id"], modules[key]["id"])
+                    self.assertGreater(modules[key]["updated_at"], before[key]["updated_at"])
+                self.assertTrue(any(before_audits[token]["updated_at"] < audits[token]["updated_at"] for token in before_audits))
+                for token, audit in before_audits.items():
+                    for field in ("id", "client_name", "created_at"):
+                        self.assertEqual(audit[field], audits[token][field])
+                before_audits, before = audits, modules
+
+    def test_every_field_of_an_audit_that_may_change_does(self):
+        before, _ = self.records("--audits", "40", "--modules-per-audit", "3")
+        audits, modules = self.records("--audits", "40", "--modules-per-audit", "3", "--revision", "3")
+        for field in ("project_name", "location", "plan_file", "status", "updated_at", "total_modules", "json_config"):
+            self.assertTrue(any(audits[token][field] != before[token][field] for token in before), field)
+        self.assertEqual({module["status"] for module in modules.values()}, STATUSES)
+
+    def test_another_seed_edits_otherwise(self):
+        size = ["--audits", "2", "--modules-per-audit", "50"]
+        one = [self.generate(*size, "--revision", revision)["modules.json"] for revision in ("0", "1")]
+        two = [self.generate(*size, "--revision", revision, "--seed", "2")["modules.json"] for revision in ("0", "1")]
+        self.assertNotEqual(*[[old == new for old, new in zip(*map(bytes.splitlines, pair))] for pair in (one, two)])
+
+    def test_layouts_and_traps_work_on_it(self):
+        size = ["--modules", "300", "--modules-per-audit", "100", "--revision", "4"]
+        audits, modules = self.records(*size)
+        split = self.generate(*size, "--layout", "per-audit")
+        self.assertEqual(list(split), ["audits.json"] + [f"modules-0000{n}.json" for n in (1, 2, 3, 4, 5)])
+        self.assertEqual(sum(len(json.loads(split[name])[0]["results"]) for name in list(split)[1:]), len(modules))
+        sets = json.loads(self.generate(*size, "--trap", "several-result-sets=4")["modules.json"])
+        lengths = [len(each["results"]) for each in sets]
+        self.assertEqual((len(lengths), sum(lengths)), (4, len(modules)))
+        self.assertLessEqual(max(lengths) - min(lengths), 1)
+        _, spoilt = self.records(*size, "--trap", "unknown-status=5")
+        self.assertEqual(sum(module["status"] not in STATUSES for module in spoilt.values()), 5)
+
+    def test_too_many(self):
+        self.refused("--revision: at most 100", "--out", str(self.folder / "never"), "--revision", "101")
+        self.refused('--revision: "x" is not a number', "--out", str(self.folder / "never"), "--revision", "x")
+
+
 class Traps(GeneratorTest):
     def test_nulls(self):
         clean = self.modules()[1]

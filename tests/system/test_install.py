@@ -12,7 +12,7 @@ import pipeline
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXPECTED = {"bin/pvrelay", "bin/pvrelay-reader", "bin/pvrelay-transformer", "bin/pvrelay-writer", "bin/pvrelay-validator",
             "share/pvrelay/mappings/el-to-hub.json", "share/pvrelay/migrations/0001_unified_schema.sql",
-            "share/pvrelay/migrations/0002_pvrelay.sql", "share/man/man1/pvrelay.1", "share/man/man5/pvrelay-config.5",
+            "share/pvrelay/migrations/0002_pvrelay.sql", "share/pvrelay/migrations/0003_undo.sql", "share/man/man1/pvrelay.1", "share/man/man5/pvrelay-config.5",
             "share/man/man5/pvrelay-mapping.5", "share/man/man8/pvrelay-reader.8", "share/man/man8/pvrelay-transformer.8",
             "share/man/man8/pvrelay-writer.8", "share/man/man8/pvrelay-validator.8", "share/doc/pvrelay/README.md", "share/doc/pvrelay/protocol.md",
             "share/doc/pvrelay/ARCHITECTURE.md", "share/doc/pvrelay/CHANGELOG.md", "share/doc/pvrelay/LICENSE"}

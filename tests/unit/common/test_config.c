@@ -57,6 +57,9 @@ static void test_defaults_and_relative_paths(void **state) {
     assert_int_equal(config->transformers, 1);
     assert_int_equal(config->max_rejects, -1);
     assert_false(config->null_text_keep);
+    assert_false(config->undo_off);
+    assert_false(config->rollback_on_failure);
+    assert_false(config->rollback_on_reject_limit);
     assert_null(config->run);
     pr_config_destroy(&config);
     assert_null(config);
@@ -91,6 +94,8 @@ static void test_saved_is_loaded(void **state) {
     config->transformers = 3;
     config->max_rejects = 12;
     config->null_text_keep = true;
+    config->rollback_on_failure = true;
+    config->rollback_on_reject_limit = true;
     config->restart = true;
     config->window_bytes = 1 << 25;
     assert_int_equal(pr_config_save(config, s_path, NULL), 0);
@@ -104,7 +109,19 @@ static void test_saved_is_loaded(void **state) {
     assert_int_equal(back->max_rejects, 12);
     assert_int_equal(back->window_bytes, 1 << 25);
     assert_true(back->null_text_keep);
+    assert_true(back->rollback_on_failure);
+    assert_true(back->rollback_on_reject_limit);
+    assert_false(back->undo_off);
     assert_true(back->restart);
+    pr_config_destroy(&back);
+    config->rollback_on_failure = false;
+    config->rollback_on_reject_limit = false;
+    config->undo_off = true;
+    assert_int_equal(pr_config_save(config, s_path, NULL), 0);
+    assert_int_equal(pr_config_load(s_path, &back, NULL), 0);
+    assert_true(back->undo_off);
+    assert_false(back->rollback_on_failure);
+    assert_false(back->rollback_on_reject_limit);
     pr_config_destroy(&config);
     pr_config_destroy(&back);
 }
@@ -126,6 +143,18 @@ static void test_mistakes(void **state) {
         {"{\"transformers\": 0}", ": \"transformers\": expected a whole number from 1 to 64"},
         {"{\"transformers\": 1.5}", ": \"transformers\": expected a whole number from 1 to 64"},
         {"{\"null_text\": \"maybe\"}", ": \"null_text\": expected \"null\" or \"keep\""},
+        {"{\"null_text\": true}", ": \"null_text\": expected \"null\" or \"keep\""},
+        {"{\"undo\": false}", ": \"undo\": expected \"on\" or \"off\""},
+        {"{\"undo\": \"Off\"}", ": \"undo\": expected \"on\" or \"off\""},
+        {"{\"on_validation_failure\": \"go\"}", ": \"on_validation_failure\": expected \"stop\" or \"rollback\""},
+        {"{\"on_reject_limit\": 1}", ": \"on_reject_limit\": expected \"stop\" or \"rollback\""},
+        {"{\"undo\": \"off\", \"on_validation_failure\": \"rollback\"}",
+         ": \"on_validation_failure\" is \"rollback\" and \"undo\" is \"off\": there would be nothing to roll back "
+         "with"},
+        {"{\"on_reject_limit\": \"rollback\", \"max_rejects\": 1, \"undo\": \"off\"}",
+         ": \"on_reject_limit\" is \"rollback\" and \"undo\" is \"off\": there would be nothing to roll back with"},
+        {"{\"target\": \"x\", \"sources\": [\"a\"], \"on_reject_limit\": \"rollback\"}",
+         ": \"on_reject_limit\" needs a limit, \"max_rejects\""},
         {"{\"restart\": 1}", ": \"restart\": expected true or false"},
         {"{\"run\": \"one\"}", ": \"run\": expected a UUID in lower case"},
         {"{\"targets\": \"x\"}", ": unknown setting \"targets\"; see pvrelay-config(5)"},

@@ -91,7 +91,7 @@ static void test_fresh_target_gets_rows_position_and_rates(void **state) {
         "' ' || begin_offset || ' ' || end_offset || ' ' || digest || ' ' || rows_updated || ' ' || validated, '; ') "
         "FROM pvrelay_checkpoint",
         "1 batch 0 0 1 1 11 0123456789abcdef 0 0; 2 batch 1 0 2 1 21 0123456789abcdef 0 0; "
-        "3 finish 2 0 0 0 0 0000000000000000 1 1");
+        "3 finish 2 0 0 0 0 0000000000000000 1 0");
     fx_assert_sql(
         fx,
         "SELECT state || ' ' || source || ' ' || ordinal || ' ' || \"offset\" || ' ' || seconds || ' ' || outcome FROM "

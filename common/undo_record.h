@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* Changes of a transaction as a changeset of SQLite's session extension, written as they happen. */
+#ifndef PR_UNDO_RECORD_H
+#define PR_UNDO_RECORD_H
+
+#include <sqlite3.h>
+#include <stddef.h>
+
+#include "common/error.h"
+
+typedef struct pr_recorder pr_recorder_t;
+
+/*  Takes the connection's preupdate hook, which there is one of: no session may be used on it besides. db: borrowed until
+ *  destroy. *Returns new*. */
+pr_recorder_t *pr_recorder_new(sqlite3 *db);
+void pr_recorder_destroy(pr_recorder_t **recorder);
+
+/*  Record the changes of a table of "main" from now on, or look at its columns again: after the schema has changed, and
+ *  not while a recording is under way. It must have a primary key and no generated column. Errors: -PR_E_TARGET…. */
+int pr_recorder_table(pr_recorder_t *recorder, const char *table, pr_error_t *err);
+
+/* Begin a recording; what an earlier one left is dropped. */
+void pr_recorder_begin(pr_recorder_t *recorder);
+
+/* Remember this point of the recording; there is one such point. */
+void pr_recorder_mark(pr_recorder_t *recorder);
+
+/* Drop what was recorded since the mark, or since the begin: the database has taken it back. */
+void pr_recorder_rewind(pr_recorder_t *recorder);
+
+/*  End the recording. ret_changes: the changeset, *returns new* (sqlite3_free); NULL and size 0 if nothing has changed.
+ *  Errors: -PR_E_TARGET…, also one met while recording. */
+int pr_recorder_end(pr_recorder_t *recorder, void **ret_changes, size_t *ret_size, pr_error_t *err);
+
+/* End the recording and drop it. */
+void pr_recorder_drop(pr_recorder_t *recorder);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* Holding a target. */
+#include "control/hold.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/migrate.h"
+
+enum { s_busy_ms = 5000 };
+
+static int s_open(const char *path, sqlite3 **ret_db, pr_error_t *err) {
+    sqlite3 *db = NULL;
+    int result = 0;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
+        result = pr_error_set(err, PR_E_TARGET, "%s: %s", path, db != NULL ? sqlite3_errmsg(db) : "out of memory");
+    if (result == 0) {
+        sqlite3_busy_timeout(db, s_busy_ms);
+        /* Opening reads nothing; this does, and finds out whether it is a database at all. */
+        if (sqlite3_exec(db, "SELECT count(*) FROM sqlite_master", NULL, NULL, NULL) != SQLITE_OK)
+            result = pr_error_set(err, pr_migrate_error_code(db), "%s: %s", path, sqlite3_errmsg(db));
+    }
+    if (result < 0)
+        sqlite3_close(db);
+    else
+        *ret_db = db;
+    return result;
+}
+
+int pr_hold_take(const char *target, pr_hold_t *ret_hold, pr_error_t *err) {
+    char path[PATH_MAX];
+    pr_hold_t hold = {0};
+    if (realpath(target, path) == NULL)
+        return errno == ENOENT ? pr_error_set(err, PR_E_TARGET, "%s: there is no such file", target)
+                               : pr_error_set(err, PR_E_TARGET, "%s: %s", target, strerror(errno));
+    char *lock = pr_xasprintf("%s-pvrelay.lock", path);
+    int result = pr_lock_take(lock, 0, &hold.lock, err);
+    free(lock);
+    if (result == 0)
+        result = s_open(path, &hold.db, err);
+    if (result < 0) {
+        pr_lock_release(&hold.lock);
+        return result;
+    }
+    hold.path = pr_xstrdup(path);
+    *ret_hold = hold;
+    return 0;
+}
+
+void pr_hold_close(pr_hold_t *hold) {
+    sqlite3_close(hold->db);
+    hold->db = NULL;
+}
+
+void pr_hold_release(pr_hold_t *hold) {
+    pr_hold_close(hold);
+    pr_lock_release(&hold->lock);
+    free(hold->path);
+    hold->path = NULL;
+}
