@@ -412,7 +412,7 @@ static uint64_t s_edit_random(const options_t *options, uint64_t kind, uint64_t 
 
 /* Is it this audit that the edit surely touches? */
 static bool s_edit_meets(const options_t *options, uint64_t edit, uint64_t audit) {
-    return audit == (edit - 1) % options->first_audits;
+    return options->first_audits > 0 && audit == (edit - 1) % options->first_audits;
 }
 
 /* Modules of an audit in revision 0, or when it was added. */

@@ -538,9 +538,9 @@ static int s_check(const s_way_t *way) {
 
 static int s_conflicts(const s_way_t *way) {
     return pr_error_set(way->err, PR_E_CONFLICT,
-                        "%s: %" PRIu64 " values are in the way of going back to checkpoint %" PRId64
-                        "; nothing was changed",
-                        way->path, way->report->conflicts_total, way->point->checkpoint);
+                        "%s: somebody else has changed since what is to be taken back to checkpoint %" PRId64
+                        " (conflicts: %" PRIu64 "); nothing was changed",
+                        way->path, way->point->checkpoint, way->report->conflicts_total);
 }
 
 static int s_roll_back(s_way_t *way) {

@@ -24,6 +24,7 @@ typedef struct {
     pr_run_id_t proof_run;
     pr_proof_list_t *list;
     pr_outbox_t outbox; /* a VERDICT that waits for room */
+    bool joined;        /* a writer has been heard */
 } pr_validator_t;
 
 static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
@@ -121,8 +122,11 @@ static int s_on_message(void *context, pr_inbound_t *inbound, pr_error_t *err) {
 static int s_on_progress(void *context, const pr_msg_progress_t *progress, bool fresh, pr_error_t *err) {
     (void)err;
     pr_validator_t *self = context;
-    if (fresh) /* what waits is for a writer that is no more: the new one will ask again */
+    /* What waits is for a writer that is no more: the new one will ask again. But the first one to be heard may have
+     * asked before, and will not. */
+    if (fresh && self->joined)
         pr_outbox_drop(&self->outbox, self->daemon);
+    self->joined = true;
     self->daemon->counters.records_total = progress->committed;
     return 0;
 }

@@ -354,9 +354,8 @@ int pr_target_run_complete(pr_target_t *target, int64_t run, int outcome, double
 /* Conflicts are listed by the operator's command; here their number must do. */
 static int s_conflicts(const pr_target_t *target, const pr_rollback_report_t *report, pr_error_t *err) {
     return pr_error_set(err, PR_E_CONFLICT,
-                        "%s: the run was not taken back, as %" PRIu64
-                        " values were changed by somebody else since; see them with `pvrelay rollback --target %s --to "
-                        "start-of-run --dry-run`",
+                        "%s: the run was not taken back, as somebody else has changed what it wrote since (conflicts: "
+                        "%" PRIu64 "); see them with `pvrelay rollback --target %s --to start-of-run --dry-run`",
                         target->path, report->conflicts_total, target->path);
 }
 

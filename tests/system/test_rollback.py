@@ -80,6 +80,12 @@ class RollbackTest(unittest.TestCase):
         self.root = holder.__enter__()
         self.addCleanup(holder.__exit__, None, None, None)
         self.target = self.root / "hub.db"
+        self.begin_anew()
+
+    def begin_anew(self):
+        """The target as it was at the beginning of the test."""
+        for path in self.root.glob("hub.db*"):
+            path.unlink()
         self.target.write_bytes(self.base.read_bytes())
 
     def run_on(self, exports, *options, expect=3, **more):
@@ -331,8 +337,9 @@ class Conflicts(RollbackTest):
         change(self.target, "INSERT INTO el_collaborative_sessions (id, el_audit_id, audit_token, session_token)"
                             f" VALUES (5, {audit}, '{token}', 'theirs')")
         told = ("a row that is not of these runs refers to one that is to be taken back\n"
-                f"  child: el_collaborative_sessions id=5, column audit_token: ours el_audits id={audit}, theirs '{token}'\n")
-        self.refused(1, told, "start-of-run=1")
+                f"  child: el_collaborative_sessions id=5, column audit_token: ours el_audits id={audit}, theirs '{token}'\n"
+                f"  child: el_collaborative_sessions id=5, column el_audit_id: ours el_audits id={audit}, theirs {audit}\n")
+        self.refused(2, told, "start-of-run=1")
         # From the second run alone it does not hang.
         self.rollback("--to", "start-of-run")
         self.keep(told, "start-of-run=1")
@@ -500,17 +507,29 @@ class Automatic(RollbackTest):
         self.run_on(self.exports[2], "--max-rejects", 1)
         self.assertEqual(self.runs()[2][1], "streaming")
 
-    def unproved(self, spoil):
-        """The daemons, the validator last: `spoil` happens between the last commit and the proof. Returns exit codes, what was said."""
+    def unproved(self, spoil, window=None):
+        """The daemons, the validator last: `spoil` happens between the last commit and the proof. Returns exit codes, what was said.
+        window: there the writer is killed, and started again."""
         config = pipeline.write_config(self.root / "run.json", self.exports[2], self.target, self.root / "d", batch_bytes=8192,
-                                       on_validation_failure="rollback")
-        processes = {program: subprocess.Popen([pipeline.BIN / f"pvrelay-{program}", "--config", config], stderr=subprocess.PIPE, text=True)
-                     for program in ("reader", "transformer", "writer")}
-        pipeline.wait_until(lambda: pipeline.query(self.target, "SELECT state FROM pvrelay_run WHERE run = 3") == [("proving",)],
-                            "all to be committed")
-        change(self.target, spoil)
-        processes["validator"] = subprocess.Popen([pipeline.BIN / "pvrelay-validator", "--config", config], stderr=subprocess.PIPE, text=True)
+                                       on_validation_failure="rollback", run="c3b5a1de-52b2-4a17-8d42-6a6a62b7b8a1")
+        marker = self.root / "struck"
+        fault = {"PVRELAY_FAULT": f"{window}@{WINDOWS[window]}", "PVRELAY_FAULT_MARKER": str(marker)} if window else {}
+
+        def start(program):
+            return subprocess.Popen([pipeline.BIN / f"pvrelay-{program}", "--config", config], stderr=subprocess.PIPE, text=True,
+                                    env={**os.environ, **fault})
+
+        processes = {program: start(program) for program in ("reader", "transformer", "writer")}
         try:
+            pipeline.wait_until(lambda: pipeline.query(self.target, "SELECT state FROM pvrelay_run WHERE run = 3") == [("proving",)],
+                                "all to be committed")
+            change(self.target, spoil)
+            processes["validator"] = start("validator")
+            if window:
+                self.assertEqual(processes["writer"].wait(timeout=pipeline.DEADLINE), -signal.SIGKILL)
+                self.assertTrue(marker.exists(), f"nobody passed {window}")
+                processes["writer"].communicate()
+                processes["writer"] = start("writer")
             said = {program: process.communicate(timeout=pipeline.DEADLINE)[1] for program, process in processes.items()}
         finally:
             for process in processes.values():
@@ -524,25 +543,35 @@ class Automatic(RollbackTest):
         statuses = {"ok", "dead", "inequality", "microcracks", "pending", "string_open", "not_connected"}
         return next(key for key, record in records[0].items() if records[1][key] == record and record["status"] in statuses)
 
-    def test_validation_failure(self):
+    def fail_the_proof(self, window=None):
         token, module = self.untouched()
         where = f"audit_token = '{token}' AND module_identifier = '{module}'"
-        codes, said = self.unproved(f"DROP TRIGGER el_modules_updated_at; UPDATE el_modules SET string_number = 77 WHERE {where}")
+        before = pipeline.query(self.target, f"SELECT string_number FROM el_modules WHERE {where}")[0][0]
+        codes, said = self.unproved(f"DROP TRIGGER el_modules_updated_at; UPDATE el_modules SET string_number = 77 WHERE {where}", window)
         self.assertEqual(set(codes.values()), {4}, said)
         self.assertEqual(pipeline.query(self.target, f"SELECT string_number FROM el_modules WHERE {where}"), [(77,)])
-        number = int(module[1:].split("-")[0]) if module.startswith("S") else None
-        change(self.target, f"UPDATE el_modules SET string_number = {number} WHERE {where}")
+        change(self.target, f"UPDATE el_modules SET string_number = {before} WHERE {where}")
         self.same(self.dumps[2])
-        self.assertEqual(self.runs()[2], (3, "abandoned", 4, 1))
+        self.assertEqual(self.runs()[2:], [(3, "abandoned", 4, 1)])
         self.assertEqual(pipeline.query(self.target, "SELECT kind, table_name, column_name, stored FROM pvrelay_failure WHERE checkpoint"
                                                      " IS NOT NULL"), [("mismatch", "el_modules", "string_number", "77")])
         self.assertEqual(pipeline.query(self.target, "SELECT reason FROM pvrelay_rollback"), [("validation",)])
+
+    def test_validation_failure(self):
+        self.fail_the_proof()
+
+    def test_validation_failure_and_the_writer_dies(self):
+        for window in ("rollback.applied", "rollback.after-commit"):
+            with self.subTest(window=window):
+                self.begin_anew()
+                (self.root / "struck").unlink(missing_ok=True)
+                self.fail_the_proof(window)
 
     def test_validation_failure_in_a_row_of_the_run(self):
         """What was spoilt is what would be taken back: a conflict. It is told, and all stays for the operator to see."""
         codes, said = self.unproved("DELETE FROM el_modules WHERE id = (SELECT max(id) FROM el_modules)")
         self.assertEqual(set(codes.values()), {4}, said)
-        self.assertIn(f"CONFLICT: {self.target}: the run was not taken back, as 1 values were changed by somebody else since; see them"
+        self.assertIn(f"CONFLICT: {self.target}: the run was not taken back, as somebody else has changed what it wrote since (conflicts: 1); see them"
                       f" with `pvrelay rollback --target {self.target} --to start-of-run --dry-run`\n", said["writer"])
         self.assertEqual(pipeline.query(self.target, "SELECT count(*) FROM pvrelay_rollback"), [(0,)])
         self.assertEqual(self.runs()[2], (3, "complete", 4, 0))

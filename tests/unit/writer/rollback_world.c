@@ -341,7 +341,8 @@ static char *s_read_file(const char *path) {
 static void s_replace(char *text, const char *from, const char *to) {
     for (char *at = text; (at = strstr(at, from)) != NULL; at += strlen(to)) {
         memmove(at + strlen(to), at + strlen(from), strlen(at + strlen(from)) + 1);
-        memcpy(at, to, strlen(to));
+        for (size_t i = 0; to[i] != '\0'; i++)
+            at[i] = to[i];
     }
 }
 
