@@ -668,6 +668,7 @@ static void s_adopt_taken_back(pr_writer_t *self) {
     pr_error_set(&self->failure, PR_E_REJECT_LIMIT,
                  "%llu records were rejected, more than allowed, and the run was taken back",
                  (unsigned long long)self->run.rejected);
+    pr_log_error(&self->failure); /* who watches this process may miss what it publishes */
     self->daemon->outcome = PR_E_REJECT_LIMIT;
     self->state = PR_PROGRESS_FAILED;
 }
