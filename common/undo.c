@@ -42,16 +42,19 @@ enum { s_level = 1, s_changes_max = 1 << 30 };
 static const char *const S_BOOKS[] = {"pvrelay_touched", "pvrelay_finding"};
 enum { s_books_count = sizeof S_BOOKS / sizeof S_BOOKS[0] };
 
+static const char S_STORE_SHAPE[] =
+    "INSERT INTO pvrelay_shape (table_name, checkpoint, columns) SELECT ?1, ?2, now.columns FROM "
+    "(SELECT json_group_array(json_array(name, type, pk)) AS columns FROM pragma_table_xinfo(?1)) AS now "
+    "WHERE now.columns IS NOT "
+    "(SELECT columns FROM pvrelay_shape WHERE table_name = ?1 ORDER BY checkpoint DESC LIMIT 1)";
+
 #define S_SQLS(X)                                                                                                      \
     X(SCHEMA_VERSION, "PRAGMA schema_version")                                                                         \
     X(SEQUENCE, "SELECT seq FROM sqlite_sequence WHERE name = ?1")                                                     \
     X(UNDO, "INSERT INTO pvrelay_undo (checkpoint, size, changes) VALUES (?1, ?2, ?3)")                                \
     X(UNDO_SEQUENCE,                                                                                                   \
       "INSERT INTO pvrelay_undo_sequence (checkpoint, table_name, before, after) VALUES (?1, ?2, ?3, ?4)")             \
-    X(SHAPE, "INSERT INTO pvrelay_shape (table_name, checkpoint, columns) SELECT ?1, ?2, now.columns FROM "            \
-             "(SELECT json_group_array(json_array(name, type, pk)) AS columns FROM pragma_table_xinfo(?1)) AS now "    \
-             "WHERE now.columns IS NOT "                                                                               \
-             "(SELECT columns FROM pvrelay_shape WHERE table_name = ?1 ORDER BY checkpoint DESC LIMIT 1)")
+    X(SHAPE, S_STORE_SHAPE)
 
 enum {
 #define X(name, text) S_SQL_##name,

@@ -191,7 +191,7 @@ static char *s_print_change(sqlite3_changeset_iter *change) {
 
 /* All changes of a changeset, in the order of their texts. *Returns new* (sqlite3_free). */
 static char *s_print(void *changes, size_t size) {
-    char *lines[1000];
+    char *lines[1000] = {NULL};
     size_t count = 0;
     sqlite3_changeset_iter *change = NULL;
     assert_int_equal(sqlite3changeset_start(&change, (int)size, changes), SQLITE_OK);
