@@ -33,7 +33,8 @@
     X("null_text", null_text_keep, "null", "keep")                                                                     \
     X("undo", undo_off, "on", "off")                                                                                   \
     X("on_validation_failure", rollback_on_failure, "stop", "rollback")                                                \
-    X("on_reject_limit", rollback_on_reject_limit, "stop", "rollback")
+    X("on_reject_limit", rollback_on_reject_limit, "stop", "rollback")                                                 \
+    X("extra", extra_fail, "report", "fail")
 
 /*  Path settings: key, member */
 #define PR_CONFIG_PATHS(X)                                                                                             \

@@ -24,6 +24,7 @@ typedef struct {
     bool undo_off;                 /* "undo": "off": commits keep no undo */
     bool rollback_on_failure;      /* "on_validation_failure": "rollback": then the run is taken back as a whole */
     bool rollback_on_reject_limit; /* "on_reject_limit": "rollback" */
+    bool extra_fail;               /* "extra": "fail": rows that no record of the exports proves are failures */
     bool restart;                  /* abandon an unfinished run and begin anew */
     int64_t retries_through;       /* > 0: this run tries the rejects up to this number again */
     uint32_t batch_bytes;          /* of raw records in a batch, aim */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The list of failures and findings, and its codec. */
+/* The list of failures, findings and tallies, and its codec. */
 #include "common/failure.h"
 
 /*  DESIGN
@@ -13,13 +13,14 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "common/alloc.h"
 
-enum { S_TEXT_MAX_BYTES = 4096, S_FAILURE_ITEMS = 9, S_FINDING_ITEMS = 7 };
+enum { S_TEXT_MAX_BYTES = 4096, S_LIST_ITEMS = 4, S_FAILURE_ITEMS = 9, S_FINDING_ITEMS = 7, S_TALLY_ITEMS = 5 };
 
-/* Strings of a failure and of a finding, in the order they travel. */
-enum { S_FAILURE_TEXTS = 6, S_FINDING_TEXTS = 4 };
+/* Strings of a failure, of a finding and of a tally, in the order they travel. */
+enum { S_FAILURE_TEXTS = 6, S_FINDING_TEXTS = 4, S_TALLY_TEXTS = 3 };
 
 const char *pr_failure_word(unsigned kind) {
     switch (kind) {
@@ -55,20 +56,37 @@ static void s_finding_texts(pr_finding_t *finding, const char ***ret_texts) {
     ret_texts[3] = &finding->detail;
 }
 
-void pr_proof_list_clear(pr_proof_list_t *list) {
+static void s_tally_texts(pr_proof_tally_t *tally, const char ***ret_texts) {
+    ret_texts[0] = &tally->stream;
+    ret_texts[1] = &tally->group;
+    ret_texts[2] = &tally->value;
+}
+
+static void s_free_failure(pr_failure_t *failure) {
     const char **texts[S_FAILURE_TEXTS];
-    for (size_t i = 0; i < list->failures_count; i++) {
-        s_failure_texts(&list->failures[i], texts);
-        for (size_t j = 0; j < S_FAILURE_TEXTS; j++)
-            free((void *)*texts[j]);
-    }
+    s_failure_texts(failure, texts);
+    for (size_t i = 0; i < S_FAILURE_TEXTS; i++)
+        free((void *)*texts[i]);
+}
+
+void pr_proof_list_clear(pr_proof_list_t *list) {
+    const char **texts[S_FINDING_TEXTS];
+    for (size_t i = 0; i < list->failures_count; i++)
+        s_free_failure(&list->failures[i]);
     for (size_t i = 0; i < list->findings_count; i++) {
         s_finding_texts(&list->findings[i], texts);
         for (size_t j = 0; j < S_FINDING_TEXTS; j++)
             free((void *)*texts[j]);
     }
+    for (size_t i = 0; i < list->tallies_count; i++) {
+        s_tally_texts(&list->tallies[i], texts);
+        for (size_t j = 0; j < S_TALLY_TEXTS; j++)
+            free((void *)*texts[j]);
+    }
     free(list->failures);
     free(list->findings);
+    free(list->tallies);
+    free(list->tally_slots);
     *list = (pr_proof_list_t){.max = list->max};
 }
 
@@ -119,9 +137,16 @@ static char *s_copy(const char *text, size_t size) {
     return copy;
 }
 
+/* Items that there is room for when there are count: room doubles when the count reaches a power of two. */
+static size_t s_room(size_t count) {
+    size_t room = 1;
+    while (room < count)
+        room *= 2;
+    return room;
+}
+
 static void *s_grow(void *items, size_t count, size_t size) {
-    /* Room doubles at powers of two. */
-    return (count & (count - 1)) == 0 ? pr_xrealloc(items, (count > 0 ? count * 2 : 1) * size) : items;
+    return (count & (count - 1)) == 0 ? pr_xrealloc(items, s_room(count + 1) * size) : items;
 }
 
 void pr_proof_list_add_failure(pr_proof_list_t *list, const pr_failure_t *failure) {
@@ -137,16 +162,102 @@ void pr_proof_list_add_failure(pr_proof_list_t *list, const pr_failure_t *failur
     list->failures[list->failures_count++] = copy;
 }
 
+void pr_proof_list_remove(pr_proof_list_t *list, uint32_t source, uint64_t offset, uint64_t count) {
+    size_t stay = 0;
+    for (size_t i = 0; i < list->failures_count; i++) {
+        pr_failure_t *failure = &list->failures[i];
+        if (failure->source == source && failure->offset == offset)
+            s_free_failure(failure);
+        else
+            list->failures[stay++] = *failure;
+    }
+    /* Room doubles when the count reaches a power of two: it must be what the count says. */
+    if (stay < list->failures_count && stay > 0)
+        list->failures = pr_xrealloc(list->failures, s_room(stay) * sizeof *list->failures);
+    list->failures_count = stay;
+    list->failures_total -= count < list->failures_total ? count : list->failures_total;
+    if (list->failures_total < stay)
+        list->failures_total = stay;
+}
+
+static pr_finding_t *s_find_finding(const pr_proof_list_t *list, const pr_finding_t *like) {
+    for (size_t i = 0; i < list->findings_count; i++) {
+        pr_finding_t *finding = &list->findings[i];
+        if (strcmp(finding->kind, like->kind) == 0 && strcmp(finding->stream, like->stream) == 0 &&
+            strcmp(finding->field, like->field) == 0)
+            return finding;
+    }
+    return NULL;
+}
+
 void pr_proof_list_add_finding(pr_proof_list_t *list, const pr_finding_t *finding) {
-    if (list->findings_count >= list->max)
+    pr_finding_t *same = s_find_finding(list, finding);
+    if (same != NULL) {
+        same->count += finding->count;
         return;
-    const char **texts[S_FAILURE_TEXTS];
+    }
+    const char **texts[S_FINDING_TEXTS];
     pr_finding_t copy = *finding;
     s_finding_texts(&copy, texts);
     for (size_t i = 0; i < S_FINDING_TEXTS; i++)
         *texts[i] = s_copy(*texts[i], strlen(*texts[i]));
     list->findings = s_grow(list->findings, list->findings_count, sizeof copy);
     list->findings[list->findings_count++] = copy;
+}
+
+/* The finalizer of SplitMix64 (Steele, Lea, Flood 2014), its upper half. */
+uint64_t pr_proof_mix(int64_t id) {
+    uint64_t mixed = (uint64_t)id + UINT64_C(0x9E3779B97F4A7C15);
+    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return (mixed ^ (mixed >> 31)) >> 32;
+}
+
+/* The slot of a tally, or the free one where it belongs. There is always a free one. */
+static uint32_t *s_tally_slot(const pr_proof_list_t *list, const pr_proof_tally_t *tally) {
+    size_t mask = list->tally_slots_count - 1;
+    uint64_t hash = XXH3_64bits(tally->group, strlen(tally->group));
+    hash = XXH3_64bits_withSeed(tally->value, strlen(tally->value), hash);
+    for (size_t at = (size_t)hash & mask;; at = (at + 1) & mask) {
+        uint32_t *slot = &list->tally_slots[at];
+        if (*slot == 0)
+            return slot;
+        const pr_proof_tally_t *there = &list->tallies[*slot - 1];
+        if (strcmp(there->value, tally->value) == 0 && strcmp(there->group, tally->group) == 0 &&
+            strcmp(there->stream, tally->stream) == 0)
+            return slot;
+    }
+}
+
+/* Keep at least half of the slots free. */
+static void s_tally_room(pr_proof_list_t *list) {
+    if (list->tallies_count * 2 < list->tally_slots_count)
+        return;
+    free(list->tally_slots);
+    list->tally_slots_count = list->tally_slots_count > 0 ? list->tally_slots_count * 2 : 64;
+    list->tally_slots = pr_xcalloc(list->tally_slots_count, sizeof *list->tally_slots);
+    for (size_t i = 0; i < list->tallies_count; i++)
+        *s_tally_slot(list, &list->tallies[i]) = (uint32_t)i + 1;
+}
+
+void pr_proof_list_add_tally(pr_proof_list_t *list, const pr_proof_tally_t *tally) {
+    s_tally_room(list);
+    uint32_t *slot = s_tally_slot(list, tally);
+    if (*slot != 0) {
+        list->tallies[*slot - 1].count += tally->count;
+        list->tallies[*slot - 1].rows += tally->rows;
+        return;
+    }
+    if (list->tallies_count == UINT32_MAX - 1)
+        return;
+    const char **texts[S_TALLY_TEXTS];
+    pr_proof_tally_t copy = *tally;
+    s_tally_texts(&copy, texts);
+    for (size_t i = 0; i < S_TALLY_TEXTS; i++)
+        *texts[i] = pr_xstrdup(*texts[i]);
+    list->tallies = s_grow(list->tallies, list->tallies_count, sizeof copy);
+    list->tallies[list->tallies_count++] = copy;
+    *slot = (uint32_t)list->tallies_count;
 }
 
 static void s_pack_text(msgpack_packer *packer, const char *text) {
@@ -159,7 +270,7 @@ int pr_proof_list_pack(const pr_proof_list_t *list, void **ret_data, size_t *ret
     msgpack_packer packer;
     msgpack_sbuffer_init(&buffer);
     msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
-    int failed = msgpack_pack_array(&packer, 3);
+    int failed = msgpack_pack_array(&packer, S_LIST_ITEMS);
     failed |= msgpack_pack_uint64(&packer, list->failures_total);
     failed |= msgpack_pack_array(&packer, list->failures_count);
     for (size_t i = 0; i < list->failures_count; i++) {
@@ -182,6 +293,16 @@ int pr_proof_list_pack(const pr_proof_list_t *list, void **ret_data, size_t *ret
         failed |= msgpack_pack_uint64(&packer, finding.count);
         failed |= msgpack_pack_uint64(&packer, finding.source);
         failed |= msgpack_pack_uint64(&packer, finding.ordinal);
+    }
+    failed |= msgpack_pack_array(&packer, list->tallies_count);
+    for (size_t i = 0; i < list->tallies_count; i++) {
+        pr_proof_tally_t tally = list->tallies[i];
+        s_tally_texts(&tally, texts);
+        failed |= msgpack_pack_array(&packer, S_TALLY_ITEMS);
+        for (size_t j = 0; j < S_TALLY_TEXTS; j++)
+            s_pack_text(&packer, *texts[j]);
+        failed |= msgpack_pack_uint64(&packer, tally.count);
+        failed |= msgpack_pack_uint64(&packer, tally.rows);
     }
     if (failed != 0)
         abort(); /* a growing buffer fails only when memory is out */
@@ -291,10 +412,26 @@ static void s_take_finding(s_cursor_t *cursor, pr_proof_list_t *list) {
     list->findings[list->findings_count++] = finding;
 }
 
+/* One that stands there twice is counted together, as where it was made. */
+static void s_take_tally(s_cursor_t *cursor, pr_proof_list_t *list) {
+    const char **texts[S_TALLY_TEXTS];
+    pr_proof_tally_t tally = {0};
+    s_tally_texts(&tally, texts);
+    s_take_items(cursor, S_TALLY_ITEMS);
+    for (size_t i = 0; i < S_TALLY_TEXTS; i++)
+        *texts[i] = s_take_text(cursor);
+    tally.count = s_take_unsigned(cursor);
+    tally.rows = s_take_unsigned(cursor);
+    if (!cursor->bad)
+        pr_proof_list_add_tally(list, &tally);
+    for (size_t i = 0; i < S_TALLY_TEXTS; i++)
+        free((void *)*texts[i]);
+}
+
 int pr_proof_list_unpack(const void *data, size_t size, pr_proof_list_t **ret_list, pr_error_t *err) {
     s_cursor_t cursor = {.at = data, .left = size};
     pr_proof_list_t *list = pr_proof_list_new(SIZE_MAX);
-    s_take_items(&cursor, 3);
+    s_take_items(&cursor, S_LIST_ITEMS);
     list->failures_total = s_take_unsigned(&cursor);
     uint64_t failures = s_take_array(&cursor);
     for (uint64_t i = 0; i < failures && !cursor.bad; i++)
@@ -302,9 +439,13 @@ int pr_proof_list_unpack(const void *data, size_t size, pr_proof_list_t **ret_li
     uint64_t findings = s_take_array(&cursor);
     for (uint64_t i = 0; i < findings && !cursor.bad; i++)
         s_take_finding(&cursor, list);
+    uint64_t tallies = s_take_array(&cursor);
+    for (uint64_t i = 0; i < tallies && !cursor.bad; i++)
+        s_take_tally(&cursor, list);
     if (cursor.bad || cursor.left != 0 || list->failures_total < list->failures_count) {
         pr_proof_list_destroy(&list);
-        return pr_error_set(err, PR_E_PROTOCOL, "a list of %zu bytes is no list of failures and findings", size);
+        return pr_error_set(err, PR_E_PROTOCOL, "a list of %zu bytes is no list of failures, findings and tallies",
+                            size);
     }
     *ret_list = list;
     return 0;

@@ -45,13 +45,33 @@ typedef struct {
     uint64_t ordinal;
 } pr_finding_t;
 
-/* A list that owns its strings. Keeps the first `max` failures and findings, counts all. */
+/*  How many accepted records of the export have this value in this group (mapping: `distribution`), as the validator's
+ *  own parser read them: what the target must show. */
+typedef struct {
+    const char *stream;
+    const char *group; /* value of the group's field, as text */
+    const char *value; /* value of the distributed field, as text; "" for NULL */
+    uint64_t count;
+    uint64_t rows; /* checksum of the rows that these records were proved to be: sum of pr_proof_mix over their ids */
+} pr_proof_tally_t;
+
+/*  A row's part of that checksum: 32 bits, so that sums fit wherever an integer does. Two rows for one, or a row for
+ *  another one, change the sum where they do not change the count. */
+uint64_t pr_proof_mix(int64_t id);
+
+/*  A list that owns its strings. Keeps the first `max` failures, counts all. Findings of one kind, stream and field are
+ *  one finding: counts add up, the first one's place and detail stay. So are tallies of one stream, group and value;
+ *  there may be any number of them. */
 typedef struct {
     pr_failure_t *failures;
     size_t failures_count;
     uint64_t failures_total;
     pr_finding_t *findings;
     size_t findings_count;
+    pr_proof_tally_t *tallies;
+    size_t tallies_count;
+    uint32_t *tally_slots; /* hash table: index into tallies + 1; 0: free */
+    size_t tally_slots_count;
     size_t max;
 } pr_proof_list_t;
 
@@ -61,9 +81,14 @@ void pr_proof_list_clear(pr_proof_list_t *list);
 /* Copy a failure or finding, strings and all, into the list. */
 void pr_proof_list_add_failure(pr_proof_list_t *list, const pr_failure_t *failure);
 void pr_proof_list_add_finding(pr_proof_list_t *list, const pr_finding_t *finding);
+void pr_proof_list_add_tally(pr_proof_list_t *list, const pr_proof_tally_t *tally);
+/*  Take the failures of the record at this place out again: `count` of them were added, and those that are kept go too.
+ */
+void pr_proof_list_remove(pr_proof_list_t *list, uint32_t source, uint64_t offset, uint64_t count);
 
 /*  As MessagePack: [ failures_total, [[kind, stream, table, key, column, expected, stored, source, offset]*],
- *  [[kind, stream, field, detail, count, source, ordinal]*] ]. ret_data: *returns new* (malloc). */
+ *  [[kind, stream, field, detail, count, source, ordinal]*], [[stream, group, value, count, rows]*] ].
+ *  ret_data: *returns new* (malloc). */
 int pr_proof_list_pack(const pr_proof_list_t *list, void **ret_data, size_t *ret_size);
 /* Hostile bytes: -PR_E_PROTOCOL. *Returns new*. */
 int pr_proof_list_unpack(const void *data, size_t size, pr_proof_list_t **ret_list, pr_error_t *err);

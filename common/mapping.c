@@ -709,7 +709,7 @@ static void s_read_rows(s_load_t *load, s_spot_t spot, pr_stream_t *stream) {
     }
 }
 
-/* ---- streams ---- */
+/* ---- use of fields ---- */
 
 static bool s_row_carries(const pr_row_spec_t *row, int field) {
     for (size_t i = 0; i < row->columns_count; i++) {
@@ -755,10 +755,186 @@ static void s_check_stream_key(s_load_t *load, s_spot_t spot, const pr_stream_t 
     }
 }
 
+/* ---- what streams declare about themselves ---- */
+
+static void s_declare_nothing(pr_stream_t *stream) {
+    stream->distribution_by = stream->distribution_of = -1;
+    stream->position_in = stream->position_group = stream->position_place = -1;
+    stream->declares =
+        (pr_declares_t){.stream = -1, .by = -1, .children_by = -1, .total = -1, .groups = -1, .per_group = -1};
+}
+
+/*  A member that names a field which groups records: it makes the groups' names, so it is never NULL, and exact. The row
+ *  of the stream that copies it is where the target shows the groups. */
+static int s_group_member(s_load_t *load, const pr_stream_t *stream, s_spot_t parent, const char *what,
+                          const char *key) {
+    int index = s_field_member(load, stream, parent, what, key, true);
+    s_spot_t spot = s_member(parent, key);
+    if (index < 0) {
+        return -1;
+    }
+    const pr_field_t *field = &stream->fields[index];
+    if (field->nullable || field->type == PR_TYPE_REAL) {
+        S_MISTAKE(load, spot, "\"%s\" of %s is field \"%s\", expected a text or integer field that is never NULL", key,
+                  what, field->name);
+        return -1;
+    }
+    if (pr_stream_row_by(stream, index) == NULL) {
+        S_MISTAKE(load, spot,
+                  "no row holds field \"%s\" of %s, expected a row of mode \"upsert\" without \"if_present\" or "
+                  "\"found_through\" that copies it to a column that is not optional",
+                  field->name, what);
+        return -1;
+    }
+    return index;
+}
+
+/* A member that names an integer field which `row` copies. row NULL: there was a mistake already. */
+static int s_count_member(s_load_t *load, const pr_stream_t *stream, const pr_row_spec_t *row, s_spot_t parent,
+                          const char *what, const char *key, bool required) {
+    int index = s_field_member(load, stream, parent, what, key, required);
+    s_spot_t spot = s_member(parent, key);
+    if (index >= 0 && stream->fields[index].type != PR_TYPE_INTEGER) {
+        S_MISTAKE(load, spot, "\"%s\" of %s is field \"%s\", expected an integer field", key, what,
+                  stream->fields[index].name);
+        return -1;
+    }
+    if (index >= 0 && row != NULL && pr_row_copy_of(row, index) == NULL) {
+        S_MISTAKE(load, spot,
+                  "row \"%s\" does not hold field \"%s\" of %s, expected a column, not optional, that copies it",
+                  row->name, stream->fields[index].name, what);
+        return -1;
+    }
+    return index;
+}
+
+/* Does a column of the row hold the field, as it is or through a value map? */
+static bool s_row_shows(const pr_row_spec_t *row, int field) {
+    for (size_t i = 0; i < row->columns_count; i++) {
+        const pr_column_t *column = &row->columns[i];
+        if (column->field == field && (column->op == PR_OP_COPY || column->op == PR_OP_MAP)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void s_read_distribution(s_load_t *load, s_spot_t spot, pr_stream_t *stream) {
+    static const char what[] = "\"distribution\"";
+    s_spot_t distribution = s_object(load, spot, "a stream", "distribution", false);
+    if (distribution.json == NULL) {
+        return;
+    }
+    s_check_keys(load, distribution, what, "by, of");
+    int by = s_group_member(load, stream, distribution, what, "by");
+    int of = s_field_member(load, stream, distribution, what, "of", true);
+    if (by >= 0 && of >= 0 && !s_row_shows(pr_stream_row_by(stream, by), of)) {
+        S_MISTAKE(load, s_member(distribution, "of"),
+                  "row \"%s\" does not hold field \"%s\" of %s, expected a column that copies or maps it",
+                  pr_stream_row_by(stream, by)->name, stream->fields[of].name, what);
+    }
+    stream->distribution_by = by;
+    stream->distribution_of = of;
+}
+
+static void s_read_position(s_load_t *load, s_spot_t spot, pr_stream_t *stream) {
+    static const char what[] = "\"position\"";
+    s_spot_t position = s_object(load, spot, "a stream", "position", false);
+    if (position.json == NULL) {
+        return;
+    }
+    s_check_keys(load, position, what, "in, group, place");
+    stream->position_in = s_group_member(load, stream, position, what, "in");
+    const pr_row_spec_t *row = stream->position_in >= 0 ? pr_stream_row_by(stream, stream->position_in) : NULL;
+    stream->position_group = s_count_member(load, stream, row, position, what, "group", true);
+    stream->position_place = s_count_member(load, stream, row, position, what, "place", true);
+    if (s_member(spot, "distribution").json == NULL) {
+        S_MISTAKE(load, position, "%s of a stream without \"distribution\", expected both", what);
+    } else if (stream->position_in >= 0 && stream->distribution_by >= 0 &&
+               stream->position_in != stream->distribution_by) {
+        S_MISTAKE(
+            load, s_member(position, "in"),
+            "\"in\" of %s is field \"%s\" and \"by\" of \"distribution\" is field \"%s\", expected the same field",
+            what, stream->fields[stream->position_in].name, stream->fields[stream->distribution_by].name);
+    }
+}
+
+/* The later stream that "children" names: its index, or -1 with a mistake. */
+static int s_children_stream(s_load_t *load, s_spot_t declares, size_t index) {
+    const pr_mapping_t *mapping = load->mapping;
+    s_spot_t name =
+        s_typed(load, declares, "\"declares\"", "children", true, JSON_STRING, "the name of a later stream");
+    if (name.json == NULL) {
+        return -1;
+    }
+    int children = pr_mapping_stream_index(mapping, json_string_value(name.json));
+    if (children <= (int)index) {
+        S_MISTAKE(load, name, "\"children\" of \"declares\" is \"%s\", expected the name of a later stream",
+                  json_string_value(name.json));
+        return -1;
+    }
+    const pr_stream_t *stream = &mapping->streams[children];
+    if (stream->distribution_by < 0) {
+        S_MISTAKE(load, name,
+                  "stream \"%s\" of \"declares\" has no \"distribution\", expected one, which tells what its records "
+                  "belong to",
+                  stream->name);
+        return -1;
+    }
+    return children;
+}
+
+/* When all streams are there: children come after their parents. */
+static void s_read_declares(s_load_t *load, s_spot_t spot, size_t index) {
+    static const char what[] = "\"declares\"";
+    pr_stream_t *stream = &load->mapping->streams[index];
+    s_spot_t declares = s_object(load, spot, "a stream", "declares", false);
+    if (declares.json == NULL) {
+        return;
+    }
+    s_check_keys(load, declares, what, "children, by, total, groups, per_group");
+    int children = s_children_stream(load, declares, index);
+    int by = s_group_member(load, stream, declares, what, "by");
+    const pr_row_spec_t *row = by >= 0 ? pr_stream_row_by(stream, by) : NULL;
+    stream->declares = (pr_declares_t){
+        .stream = children,
+        .by = by,
+        .children_by = -1,
+        .total = s_count_member(load, stream, row, declares, what, "total", false),
+        .groups = s_count_member(load, stream, row, declares, what, "groups", false),
+        .per_group = s_count_member(load, stream, row, declares, what, "per_group", false),
+    };
+    if (by >= 0 && stream->distribution_by >= 0 && by != stream->distribution_by) {
+        S_MISTAKE(
+            load, s_member(declares, "by"),
+            "\"by\" of %s is field \"%s\" and \"by\" of \"distribution\" is field \"%s\", expected the same field",
+            what, stream->fields[by].name, stream->fields[stream->distribution_by].name);
+    }
+    if (children < 0) {
+        return;
+    }
+    const pr_stream_t *child = &load->mapping->streams[children];
+    stream->declares.children_by = child->distribution_by;
+    if (by >= 0 && child->fields[stream->declares.children_by].type != stream->fields[by].type) {
+        S_MISTAKE(load, s_member(declares, "by"),
+                  "field \"%s\" of %s has another type than field \"%s\" of stream \"%s\", expected the same type",
+                  stream->fields[by].name, what, child->fields[stream->declares.children_by].name, child->name);
+    }
+    if (child->position_in < 0 && (stream->declares.groups >= 0 || stream->declares.per_group >= 0)) {
+        S_MISTAKE(load, declares,
+                  "stream \"%s\" has no \"position\", expected one for \"groups\" and \"per_group\" of %s", child->name,
+                  what);
+    }
+}
+
+/* ---- streams ---- */
+
 static void s_read_stream(s_load_t *load, s_spot_t spot, pr_stream_t *stream) {
     static const char *const policies[2] = {"reject", "warn"};
 
-    s_check_keys(load, spot, "a stream", "name, recognise, key, unknown_fields, fields, rows");
+    s_check_keys(load, spot, "a stream",
+                 "name, recognise, key, unknown_fields, distribution, position, declares, fields, rows");
+    s_declare_nothing(stream);
     stream->name = s_identifier(load, spot, "a stream", "name");
     if (stream->name[0] != '\0' && pr_mapping_stream_index(load->mapping, stream->name) >= 0) {
         S_MISTAKE(load, s_member(spot, "name"), "two streams are named \"%s\", expected different names", stream->name);
@@ -772,6 +948,8 @@ static void s_read_stream(s_load_t *load, s_spot_t spot, pr_stream_t *stream) {
     if (stream->rows_count > 0) {
         s_check_use(load, fields, stream);
     }
+    s_read_distribution(load, spot, stream);
+    s_read_position(load, spot, stream);
 }
 
 static void s_read_streams(s_load_t *load, s_spot_t root) {
@@ -784,6 +962,11 @@ static void s_read_streams(s_load_t *load, s_spot_t root) {
         if (s_is_object(load, s_element(streams, i), "a stream")) {
             s_read_stream(load, s_element(streams, i), &mapping->streams[mapping->streams_count]);
             mapping->streams_count++;
+        }
+    }
+    for (size_t i = 0, at = 0; i < json_array_size(streams.json); i++) {
+        if (json_is_object(s_element(streams, i).json)) {
+            s_read_declares(load, s_element(streams, i), at++);
         }
     }
 }
@@ -1016,6 +1199,27 @@ int pr_mapping_stream_index(const pr_mapping_t *mapping, const char *name) {
         }
     }
     return -1;
+}
+
+const pr_column_t *pr_row_copy_of(const pr_row_spec_t *row, int field) {
+    for (size_t i = 0; i < row->columns_count; i++) {
+        const pr_column_t *column = &row->columns[i];
+        if (column->op == PR_OP_COPY && column->field == field && !column->optional) {
+            return column;
+        }
+    }
+    return NULL;
+}
+
+const pr_row_spec_t *pr_stream_row_by(const pr_stream_t *stream, int by) {
+    for (size_t i = 0; i < stream->rows_count; i++) {
+        const pr_row_spec_t *row = &stream->rows[i];
+        if (row->mode == PR_MODE_UPSERT && row->if_present < 0 && row->through_table == NULL &&
+            pr_row_copy_of(row, by) != NULL) {
+            return row;
+        }
+    }
+    return NULL;
 }
 
 int pr_stream_field_index(const pr_stream_t *stream, const char *name, size_t size) {

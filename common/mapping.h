@@ -88,6 +88,17 @@ typedef struct {
     int through_field;
 } pr_row_spec_t;
 
+/*  "declares": a record says how many records of a later stream belong to it, and how they lie. Whether that is true is
+ *  a finding, never a reject. */
+typedef struct {
+    int stream;      /* the children's: index into the mapping's streams; -1: nothing is declared */
+    int by;          /* field of this stream that the children refer to: a key that must be findable in the target */
+    int children_by; /* field of the children's stream that refers to it: the `by` of its distribution */
+    int total;       /* fields of this stream, integers; -1: not declared: how many children there are, ... */
+    int groups;      /* ... in how many groups of their position ... */
+    int per_group;   /* ... of how many each */
+} pr_declares_t;
+
 typedef struct {
     char *name;
     pr_field_t *fields;
@@ -99,6 +110,13 @@ typedef struct {
     bool unknown_fields_warn; /* a field that is not in `fields` is reported, not rejected */
     pr_row_spec_t *rows;
     size_t rows_count;
+    /* What the proof of the whole and the reports look at; indexes of fields, all -1 if it is not declared. */
+    int distribution_by; /* "distribution": for each value of this field ... */
+    int distribution_of; /* ... how many records have which value of this one */
+    int position_in;     /* "position": within each value of this field ... */
+    int position_group;  /* ... a record lies in the group with this number (a string, a row) ... */
+    int position_place;  /* ... at this place, where no other may be */
+    pr_declares_t declares;
 } pr_stream_t;
 
 /*  A column whose value follows from other rows, set at the end of a run for the rows the run dealt with:
@@ -146,6 +164,14 @@ void pr_mapping_destroy(pr_mapping_t **mapping);
 /* Index of the stream or field with this name (name need not be NUL-terminated), or -1. */
 int pr_mapping_stream_index(const pr_mapping_t *mapping, const char *name);
 int pr_stream_field_index(const pr_stream_t *stream, const char *name, size_t size);
+
+/*  The row of the stream that stands for the record where field `by` is concerned: the first that is always made, of
+ *  mode upsert, found by its own key, and copies the field. NULL: there is none (lint asks for one where a declaration
+ *  needs it). */
+const pr_row_spec_t *pr_stream_row_by(const pr_stream_t *stream, int by);
+
+/* The column of the row, not an optional one, that copies this field, or NULL. */
+const pr_column_t *pr_row_copy_of(const pr_row_spec_t *row, int field);
 
 /*  Which stream has exactly these key names: the first whose `recognise` fields are all among them; -1: none.
  *  names, sizes: arrays of count key names (unescaped UTF-8). */

@@ -183,7 +183,7 @@ typedef struct {
 } pr_message_t;
 
 enum {
-    PR_PROTOCOL_VERSION = 1,
+    PR_PROTOCOL_VERSION = 2,
     PR_MESSAGE_MAX_BYTES = 4096, /* of the first frame, encoded */
     PR_MESSAGE_MAX_FRAMES = 3
 };

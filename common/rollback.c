@@ -438,12 +438,18 @@ static const char *const S_BOOKS[] = {
     "('streaming', 'proving') OR EXISTS (SELECT 1 FROM pvrelay_checkpoint AS c WHERE c.run = pvrelay_run.run AND "
     "c.checkpoint > ?1))",
     "DELETE FROM pvrelay_touched WHERE run IN (SELECT run FROM pvrelay_run WHERE rolled_back_at IS NOT NULL)",
+    "DELETE FROM pvrelay_made WHERE run IN (SELECT run FROM pvrelay_run WHERE rolled_back_at IS NOT NULL)",
     "UPDATE pvrelay_reject SET retried_by = NULL WHERE retried_by = ?3 OR retried_by IN (SELECT run FROM pvrelay_run "
     "WHERE rolled_back_at IS NOT NULL)",
     "DELETE FROM pvrelay_reject WHERE run = ?3 AND checkpoint > ?1",
     "DELETE FROM pvrelay_failure WHERE run = ?3 AND (checkpoint > ?1 OR checkpoint IS NULL)",
     "DELETE FROM pvrelay_checkpoint_rows WHERE checkpoint > ?1 AND checkpoint IN (SELECT checkpoint FROM "
     "pvrelay_checkpoint WHERE run = ?3)",
+    "DELETE FROM pvrelay_proof_finding WHERE checkpoint > ?1 AND checkpoint IN (SELECT checkpoint FROM "
+    "pvrelay_checkpoint WHERE run = ?3)",
+    "DELETE FROM pvrelay_tally WHERE checkpoint > ?1 AND checkpoint IN (SELECT checkpoint FROM pvrelay_checkpoint "
+    "WHERE "
+    "run = ?3)",
     "DELETE FROM pvrelay_checkpoint WHERE run = ?3 AND checkpoint > ?1",
     "UPDATE pvrelay_run SET state = CASE c.kind WHEN 'finish' THEN 'proving' ELSE 'streaming' END, ended_at = NULL, "
     "outcome = NULL, error = 'rolled back to checkpoint ' || ?1, (source, ordinal, \"offset\") = (SELECT "

@@ -39,7 +39,7 @@
 enum { s_level = 1, s_changes_max = 1 << 30 };
 
 /* Books that go back with the rows. */
-static const char *const S_BOOKS[] = {"pvrelay_touched", "pvrelay_finding"};
+static const char *const S_BOOKS[] = {"pvrelay_touched", "pvrelay_finding", "pvrelay_made"};
 enum { s_books_count = sizeof S_BOOKS / sizeof S_BOOKS[0] };
 
 static const char S_STORE_SHAPE[] =

@@ -12,9 +12,10 @@
 typedef struct pr_undo pr_undo_t;
 
 /*  A recorder for a connection whose transactions change rows of these tables (of "main") and no others of the user's.
- *  The books that go back with the rows (pvrelay_touched, pvrelay_finding) are recorded besides.
- *  db: borrowed until destroy; its preupdate hook is taken. tables: copied; each must have a declared primary key and no generated column, because
- *  changes of others cannot be played back: -PR_E_TARGET_SCHEMA names those that do not. ret_undo: *returns new*. */
+ *  The books that go back with the rows (pvrelay_touched, pvrelay_finding, pvrelay_made) are recorded besides.
+ *  db: borrowed until destroy; its preupdate hook is taken. tables: copied; each must have a declared primary key and no
+ *  generated column, because changes of others cannot be played back: -PR_E_TARGET_SCHEMA names those that do not.
+ *  ret_undo: *returns new*. */
 int pr_undo_new(sqlite3 *db, const char *const *tables, size_t count, pr_undo_t **ret_undo, pr_error_t *err);
 void pr_undo_destroy(pr_undo_t **undo);
 

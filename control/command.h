@@ -8,6 +8,7 @@
 /*  word, function, summary. The usage text of a command is pr_usage_FUNCTION, beside the function. */
 #define PR_COMMANDS(X)                                                                                                 \
     X("run", run, "replay exports into a target database, and prove it")                                               \
+    X("verify", verify, "prove at any time that a target holds what exports hold")                                     \
     X("inspect", inspect, "what exports or databases hold")                                                            \
     X("rejects", rejects, "the records that were rejected, and why")                                                   \
     X("retry-rejects", retry, "try the rejected records again, after mending the mapping")                             \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Declared totals and string geometry of audits against the modules that are there. A contradiction is a finding, no
- * error. */
+/* What records of one stream declare about those of another (mapping: "declares"), against what is there. A
+ * contradiction is a finding, no error. */
 #ifndef PR_GEOMETRY_H
 #define PR_GEOMETRY_H
 
@@ -10,25 +10,19 @@
 
 typedef struct pr_geometry pr_geometry_t;
 
-/* *Returns new*. */
-pr_geometry_t *pr_geometry_new(void);
+/* For one declaring stream. children: name of the other one's records, borrowed. *Returns new*. */
+pr_geometry_t *pr_geometry_new(const char *children);
 void pr_geometry_destroy(pr_geometry_t **geometry);
 
-/* What an audit declares; negative: it declares none. Copies key and label. */
-void pr_geometry_declare(pr_geometry_t *geometry, const char *key, const char *label, int64_t total, int64_t strings,
-                         int64_t per_string);
+/*  What a parent declares: how many children, in how many groups, of how many each; negative: it declares none. Copies
+ *  key and label. */
+void pr_geometry_declare(pr_geometry_t *geometry, const char *key, const char *label, int64_t total, int64_t groups,
+                         int64_t per_group);
 
-/* A module of the audit `key`, on this string. */
-void pr_geometry_place(pr_geometry_t *geometry, const char *key, int64_t string);
+/* A child of the parent `key`, in this group; negative: in none. */
+void pr_geometry_place(pr_geometry_t *geometry, const char *key, int64_t group);
 
-/* Add a finding for each audit whose declaration is contradicted. */
+/* Add a finding for each parent whose declaration is contradicted. */
 void pr_geometry_judge(const pr_geometry_t *geometry, pr_inventory_t *inventory);
-
-/*  The names of the fields concerned. The mapping has no word for "a count that the export declares about itself", so
- *  they are looked for by name, and nothing is compared where a stream has none of them. */
-#define PR_GEOMETRY_TOTAL      "total_modules"
-#define PR_GEOMETRY_STRINGS    "string_count"
-#define PR_GEOMETRY_PER_STRING "modules_per_string"
-#define PR_GEOMETRY_STRING     "string_number"
 
 #endif

@@ -36,8 +36,8 @@ typedef struct {
 typedef struct {
     const pr_mapping_t *mapping;
     pr_inventory_t *inventory;
-    pr_reading_t *readings; /* per stream */
-    pr_geometry_t *geometry;
+    pr_reading_t *readings;     /* per stream */
+    pr_geometry_t **geometries; /* per stream: what its records declare; NULL: nothing */
     pr_json_parser_t *parser;
     const pr_json_field_t **at; /* the record's fields by the stream's field index */
     char ***labels;             /* per stream: pairs of key and label of its records, if it has children */
@@ -71,8 +71,8 @@ static char *s_text(const pr_json_field_t *value, bool null_text) {
     return pr_format_value(value->text, value->text_size < s_field_text_bytes ? value->text_size : s_field_text_bytes);
 }
 
-static int64_t s_integer(const pr_inspection_t *self, const pr_stream_t *stream, const char *name) {
-    int field = pr_stream_field_index(stream, name, strlen(name));
+/* A count that the record gives; -1: it gives none. */
+static int64_t s_integer(const pr_inspection_t *self, int field) {
     const pr_json_field_t *value = field >= 0 ? self->at[field] : NULL;
     return value != NULL && value->kind == PR_JSON_INTEGER && value->integer >= 0 ? value->integer : -1;
 }
@@ -94,7 +94,7 @@ static int s_label_field(const pr_inspection_t *self, int stream) {
     return -1;
 }
 
-/* Remember what a parent is called, and what it declares. */
+/* Remember what a parent is called. */
 static void s_note_parent(pr_inspection_t *self, int index) {
     const pr_stream_t *stream = &self->mapping->streams[index];
     int label_field = s_label_field(self, index);
@@ -105,10 +105,29 @@ static void s_note_parent(pr_inspection_t *self, int index) {
     self->labels[index][count] = key;
     self->labels[index][count + 1] = label;
     self->labels_count[index] += 2;
-    if (pr_stream_field_index(stream, PR_GEOMETRY_TOTAL, strlen(PR_GEOMETRY_TOTAL)) >= 0)
-        pr_geometry_declare(self->geometry, key, label, s_integer(self, stream, PR_GEOMETRY_TOTAL),
-                            s_integer(self, stream, PR_GEOMETRY_STRINGS),
-                            s_integer(self, stream, PR_GEOMETRY_PER_STRING));
+}
+
+/* Remember what a record declares, and where it lies among those that others declare something about. */
+static void s_note_geometry(pr_inspection_t *self, int index) {
+    const pr_stream_t *stream = &self->mapping->streams[index];
+    const pr_declares_t *declares = &stream->declares;
+    if (declares->stream >= 0) {
+        int label_field = s_label_field(self, index);
+        char *key = s_text(self->at[declares->by], false);
+        char *label = label_field >= 0 ? s_text(self->at[label_field], false) : pr_xstrdup(key);
+        pr_geometry_declare(self->geometries[index], key, label, s_integer(self, declares->total),
+                            s_integer(self, declares->groups), s_integer(self, declares->per_group));
+        free(label);
+        free(key);
+    }
+    for (size_t s = 0; s < self->mapping->streams_count; s++) {
+        const pr_declares_t *parent = &self->mapping->streams[s].declares;
+        if (parent->stream != index)
+            continue;
+        char *key = s_text(self->at[parent->children_by], false);
+        pr_geometry_place(self->geometries[s], key, s_integer(self, stream->position_group));
+        free(key);
+    }
 }
 
 static void s_note_field(pr_reading_t *reading, int field, const pr_json_field_t *value, bool wrangler) {
@@ -134,8 +153,6 @@ static void s_count_values(pr_inspection_t *self, int index, bool wrangler) {
         pr_tally_add(&part->fields[reading->distribution[f] - 1].tally, group, value, 1);
         free(value);
     }
-    if (group != NULL && reading->parent.stream >= 0 && s_integer(self, stream, PR_GEOMETRY_STRING) >= 0)
-        pr_geometry_place(self->geometry, group, s_integer(self, stream, PR_GEOMETRY_STRING));
     free(group);
 }
 
@@ -157,6 +174,7 @@ static void s_read_record(pr_inspection_t *self, int index, const char *data, si
         s_note_field(reading, field, &fields[i], wrangler);
     }
     s_count_values(self, index, wrangler);
+    s_note_geometry(self, index);
     if (s_has_children(self, index))
         s_note_parent(self, index);
 }
@@ -261,7 +279,12 @@ static void s_begin(pr_inspection_t *self) {
         }
     }
     self->at = pr_xcalloc(most + 1, sizeof *self->at);
-    self->geometry = pr_geometry_new();
+    self->geometries = pr_xcalloc(self->mapping->streams_count + 1, sizeof(pr_geometry_t *));
+    for (size_t s = 0; s < self->mapping->streams_count; s++) {
+        int children = self->mapping->streams[s].declares.stream;
+        if (children >= 0)
+            self->geometries[s] = pr_geometry_new(self->mapping->streams[children].name);
+    }
     self->parser = pr_json_parser_new();
 }
 
@@ -274,12 +297,13 @@ static void s_end(pr_inspection_t *self) {
         free(self->readings[s].rounded);
         free(self->readings[s].unfit);
         free(self->readings[s].distribution);
+        pr_geometry_destroy(&self->geometries[s]);
     }
     free(self->labels);
     free(self->labels_count);
     free(self->readings);
     free(self->at);
-    pr_geometry_destroy(&self->geometry);
+    free(self->geometries);
     pr_json_parser_destroy(&self->parser);
 }
 
@@ -327,7 +351,10 @@ static void s_judge(pr_inspection_t *self) {
         for (size_t i = 0; parent >= 0 && reading->parent.label >= 0 && i < self->labels_count[parent]; i += 2)
             pr_inventory_label(&inventory->parts[s], self->labels[parent][i], self->labels[parent][i + 1]);
     }
-    pr_geometry_judge(self->geometry, inventory);
+    for (size_t s = 0; s < self->mapping->streams_count; s++) {
+        if (self->geometries[s] != NULL)
+            pr_geometry_judge(self->geometries[s], inventory);
+    }
 }
 
 int pr_inventory_read_exports(const char *const *paths, size_t count, const pr_mapping_t *mapping,

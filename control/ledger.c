@@ -39,6 +39,18 @@ static const char S_SQL_STREAMS[] =
     "  FROM pvrelay_checkpoint WHERE run = ?1 AND kind = 'batch' GROUP BY source) c ON c.source = s.source"
     " WHERE s.run = ?1 AND s.stream <> '' GROUP BY s.stream ORDER BY min(s.source)";
 
+/*  One %s: the findings of the proof, which old books do not have. min() picks the first one's row for the bare columns
+ *  (https://sqlite.org/lang_select.html#bareagg); what the proof of the whole found (finish) has no place. */
+static const char S_SQL_FINDINGS[] =
+    "SELECT f.kind, f.stream, f.field, sum(f.count), f.detail, s.path, f.ordinal, min((f.place << 40) + f.ordinal) FROM"
+    " (SELECT kind, stream, field, count, detail, source, source AS place, ordinal FROM pvrelay_finding"
+    "  WHERE run = ?1%s) f"
+    " LEFT JOIN pvrelay_source s ON s.run = ?1 AND s.source = f.source GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+static const char S_SQL_PROOF_FINDINGS[] =
+    " UNION ALL SELECT p.kind, p.stream, p.field, p.count, p.detail, CASE c.kind WHEN 'batch' THEN p.source END,"
+    " p.source, p.ordinal FROM pvrelay_proof_finding p JOIN pvrelay_checkpoint c ON c.checkpoint = p.checkpoint"
+    " WHERE c.run = ?1";
+
 static int s_failed(sqlite3 *db, pr_error_t *err) {
     const char *path = sqlite3_db_filename(db, "main");
     pr_error_code_t code = pr_migrate_error_code(db);
@@ -226,4 +238,13 @@ int pr_ledger_streams(sqlite3 *db, int64_t run, pr_ledger_stream_t **ret_streams
     *ret_streams = streams;
     *ret_count = count;
     return 0;
+}
+
+int pr_ledger_findings(sqlite3 *db, int64_t run, sqlite3_stmt **ret_statement, pr_error_t *err) {
+    char *sql = sqlite3_mprintf(S_SQL_FINDINGS, pr_ledger_has(db, "pvrelay_proof_finding") ? S_SQL_PROOF_FINDINGS : "");
+    int result = pr_ledger_prepare(db, sql, ret_statement, err);
+    if (result == 0)
+        sqlite3_bind_int64(*ret_statement, 1, run);
+    sqlite3_free(sql);
+    return result;
 }

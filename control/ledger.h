@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading pvrelay's bookkeeping in a target (migrations/0002_pvrelay.sql, 0003_undo.sql). Never writes. */
+/* Reading pvrelay's bookkeeping in a target (migrations/0002_pvrelay.sql to 0004_validation.sql). Never writes. */
 #ifndef PR_LEDGER_H
 #define PR_LEDGER_H
 
@@ -70,5 +70,10 @@ int pr_ledger_unfinished(sqlite3 *db, pr_ledger_run_t *ret_run, pr_error_t *err)
 
 /* Streams of a run, in the order in which they are applied. *Returns new* (free). */
 int pr_ledger_streams(sqlite3 *db, int64_t run, pr_ledger_stream_t **ret_streams, size_t *ret_count, pr_error_t *err);
+
+/*  What was noticed in a run, by the transformer and by the proof, as the rows of a statement: kind, stream, field,
+ *  count, detail (NULL: none), path of the first one's export (NULL: it has no place), ordinal of its record. One row for
+ *  each kind, stream and field, in this order. ret_statement: *returns new*, the run bound. */
+int pr_ledger_findings(sqlite3 *db, int64_t run, sqlite3_stmt **ret_statement, pr_error_t *err);
 
 #endif

@@ -34,10 +34,9 @@ const char pr_usage_retry[] =
     "mended they may fit. What does not is rejected anew. Exit codes as of `pvrelay run`; 0 too if there is nothing to "
     "try.\n\n"
     "  --target DB          the target database\n"
-    "  --mapping FILE, --config FILE, --run-dir FOLDER, --report FOLDER, --transformers N, --null-text WORD,\n"
-    "  --max-rejects N, --on-reject-limit WORD, --on-validation-failure WORD, --undo WORD, --restart, --progress "
-    "WORD,\n"
-    "  --verbose: as `pvrelay run`\n";
+    "  --mapping FILE, --config FILE, --run-dir FOLDER, --report FOLDER, --lang WORD, --transformers N,\n"
+    "  --null-text WORD, --max-rejects N, --on-reject-limit WORD, --on-validation-failure WORD, --extra WORD,\n"
+    "  --undo WORD, --restart, --progress WORD, --verbose: as `pvrelay run`\n";
 
 /* ?1: up to which reject, 0: all. The order decides what is in the files, see above. */
 static const char S_SQL_CANDIDATES[] =
@@ -252,7 +251,7 @@ int pr_command_retry(int argc, char **argv, pr_error_t *err) {
     pr_config_t *config = NULL;
     pr_lock_t *lock = NULL;
     pr_retry_t retry = {0};
-    pr_run_options_init(&options, table);
+    pr_run_options_init(&options, argc, argv, table);
     int result = pr_options_parse(table, PR_RUN_OPTIONS, argc, argv, 0, &operands, err);
     if (result < 0)
         return result;

@@ -18,6 +18,7 @@
 #include "control/command.h"
 #include "control/format.h"
 #include "control/ledger.h"
+#include "control/report.h"
 #include "control/summary.h"
 #include "control/supervise.h"
 
@@ -32,7 +33,8 @@ const char pr_usage_run[] =
     "  --mapping FILE       what becomes what (default: the one that comes with pvrelay)\n"
     "  --config FILE        a run's configuration, pvrelay-config(5); options override it\n"
     "  --run-dir FOLDER     where sockets, locks and the configuration of this run lie\n"
-    "  --report FOLDER      write the result as FOLDER/report.json\n"
+    "  --report FOLDER      write the result as FOLDER/report.json and FOLDER/report.md, pvrelay-report(5)\n"
+    "  --lang WORD          the language of report.md and of the final table: en (default) or fr\n"
     "  --transformers N     how many of them, 1 to 64 (default 1)\n"
     "  --null-text WORD     what the text \"null\" of a wrangler export is in a nullable field: null (default) or "
     "keep\n"
@@ -41,6 +43,9 @@ const char pr_usage_run[] =
     "                       what to do then: stop (default), or rollback: put the target back to where this run began\n"
     "  --on-validation-failure WORD\n"
     "                       what to do when the proof fails: stop (default) or rollback, as above\n"
+    "  --extra WORD         what rows are that the exports lack, in audits that they have: report (default), a "
+    "finding;\n"
+    "                       or fail, a failure\n"
     "  --undo WORD          off: keep nothing to roll back with, for a target that can be thrown away (default: on)\n"
     "  --restart            give up an unfinished run of this target, and begin anew\n"
     "  --progress WORD      bar (default on a terminal), plain or none\n"
@@ -49,16 +54,21 @@ const char pr_usage_run[] =
 static const char *const s_null_words[] = {"null", "keep", NULL};
 static const char *const s_undo_words[] = {"on", "off", NULL};
 static const char *const s_then_words[] = {"stop", "rollback", NULL};
+static const char *const s_extra_words[] = {"report", "fail", NULL};
 static const char *const s_progress_words[] = {"bar", "plain", "none", NULL}; /* as pr_view_mode_t */
 
-void pr_run_options_init(pr_run_options_t *options, pr_option_t *ret_table) {
+void pr_run_options_init(pr_run_options_t *options, int argc, char *const *argv, pr_option_t *ret_table) {
     *options = (pr_run_options_t){.transformers = -1,
                                   .max_rejects = -1,
                                   .null_text = -1,
                                   .undo = -1,
                                   .on_failure = -1,
                                   .on_reject_limit = -1,
-                                  .progress = -1};
+                                  .progress = -1,
+                                  .extra = -1,
+                                  .language = PR_LANGUAGE_ENGLISH,
+                                  .argc = argc,
+                                  .argv = argv};
     const pr_option_t table[PR_RUN_OPTIONS] = {
         {.name = "--target", .kind = PR_OPTION_TEXT, .into = &options->target},
         {.name = "--mapping", .kind = PR_OPTION_TEXT, .into = &options->mapping},
@@ -79,6 +89,8 @@ void pr_run_options_init(pr_run_options_t *options, pr_option_t *ret_table) {
          .words = s_then_words},
         {.name = "--on-reject-limit", .kind = PR_OPTION_WORD, .into = &options->on_reject_limit, .words = s_then_words},
         {.name = "--progress", .kind = PR_OPTION_WORD, .into = &options->progress, .words = s_progress_words},
+        {.name = "--extra", .kind = PR_OPTION_WORD, .into = &options->extra, .words = s_extra_words},
+        {.name = "--lang", .kind = PR_OPTION_WORD, .into = &options->language, .words = pr_language_words},
         {.name = "--restart", .kind = PR_OPTION_FLAG, .into = &options->restart},
         {.name = "--verbose", .kind = PR_OPTION_FLAG, .into = &options->verbose},
     };
@@ -185,6 +197,8 @@ static void s_set_the_rest(pr_config_t *config, const pr_run_options_t *options)
         config->rollback_on_failure = options->on_failure == 1;
     if (options->on_reject_limit >= 0)
         config->rollback_on_reject_limit = options->on_reject_limit == 1;
+    if (options->extra >= 0)
+        config->extra_fail = options->extra == 1;
     config->restart |= options->restart;
     free(datadir);
 }
@@ -290,10 +304,10 @@ static int s_supervise(const pr_config_t *config, const pr_run_options_t *option
 }
 
 /* The run came to its outcome: show it. */
-static int s_finish(const pr_summary_t *summary, int outcome, pr_error_t *err) {
-    const pr_ledger_run_t *run = pr_summary_run(summary);
-    pr_summary_print(summary, stdout);
-    if (!pr_summary_balances(summary))
+static int s_finish(const pr_report_t *report, pr_report_language_t language, int outcome, pr_error_t *err) {
+    const pr_ledger_run_t *run = &report->run;
+    pr_summary_print(report, language, pr_summary_wants_colour(stdout), stdout);
+    if (!pr_report_balances(report))
         return pr_error_set(err, PR_E_VALIDATION,
                             "the accounts of run %" PRId64 " do not balance; keep the exports and this "
                             "target, and report it",
@@ -305,8 +319,8 @@ static int s_finish(const pr_summary_t *summary, int outcome, pr_error_t *err) {
 }
 
 /* The run stopped before its end: how far it has come is worth a line. */
-static void s_tell_position(const pr_config_t *config, const pr_summary_t *summary) {
-    const pr_ledger_run_t *run = pr_summary_run(summary);
+static void s_tell_position(const pr_config_t *config, const pr_report_t *report) {
+    const pr_ledger_run_t *run = &report->run;
     if (*run->rolled_back_at != '\0') {
         fprintf(stderr, "pvrelay: run %" PRId64 " was taken back: the target is as it was before it\n", run->number);
         if (run->rejected > 0) /* without --run they count as settled */
@@ -318,30 +332,51 @@ static void s_tell_position(const pr_config_t *config, const pr_summary_t *summa
             pr_format_count(run->total).text, pr_format_count(run->validated).text);
 }
 
+/* Put the report together, and write it if that was asked for. ret_report: *returns new*, if the target knows the run,
+ * even if the report cannot be written. */
+static int s_report(const pr_config_t *config, const pr_run_options_t *options, const pr_mapping_t *mapping,
+                    const pr_meter_t *meter, pr_report_t **ret_report, pr_error_t *err) {
+    sqlite3 *db = NULL;
+    pr_report_t *report = NULL;
+    int result = pr_ledger_open(config->target, &db, err);
+    if (result == 0)
+        result = pr_error_set(err, PR_E_TARGET, "%s: there is no such file", config->target);
+    if (result > 0)
+        result = pr_report_from_run(db, config->target, config->run, meter, &report, err);
+    if (result == 0 && report != NULL) {
+        *ret_report = report;
+        pr_report_set_command(report, options->argc, options->argv);
+        result = options->report != NULL ? pr_report_describe(report, db, mapping, err)
+                                         : pr_report_describe_undo(report, db, err);
+    }
+    sqlite3_close(db);
+    if (result == 0 && options->report != NULL)
+        result = pr_report_write(report, options->report, (pr_report_language_t)options->language, err);
+    return result;
+}
+
 int pr_run_execute(pr_config_t *config, const pr_run_options_t *options, pr_error_t *err) {
     int outcome = -1;
-    pr_summary_t *summary = NULL;
+    pr_report_t *report = NULL;
     pr_mapping_t *mapping = NULL;
     int result = pr_run_load_mapping(config->mapping, stderr, &mapping, err);
-    pr_mapping_destroy(&mapping);
     if (result == 0)
         result = s_choose_run(config, err);
-    if (result < 0)
+    if (result < 0) {
+        pr_mapping_destroy(&mapping);
         return result;
+    }
     pr_meter_t *meter = pr_meter_new(config->transformers);
     result = s_supervise(config, options, meter, &outcome, err);
     /* After a failure there may be no such run, or no target: then there is nothing to tell. */
-    int loaded = pr_summary_load(config->target, config->run, meter, &summary, result == 0 ? err : NULL);
-    if (loaded == 0 && options->report != NULL) {
-        int written = pr_summary_write_report(summary, options->report, err);
-        result = result == 0 ? written : result;
-    }
-    if (result < 0 && loaded == 0)
-        s_tell_position(config, summary);
+    int reported = s_report(config, options, mapping, meter, &report, result == 0 ? err : NULL);
+    if (result < 0 && report != NULL)
+        s_tell_position(config, report);
     if (result == 0)
-        result = loaded < 0 ? loaded : s_finish(summary, outcome, err);
-    pr_summary_destroy(&summary);
+        result = reported < 0 ? reported : s_finish(report, (pr_report_language_t)options->language, outcome, err);
+    pr_report_destroy(&report);
     pr_meter_destroy(&meter);
+    pr_mapping_destroy(&mapping);
     return result;
 }
 
@@ -351,7 +386,7 @@ int pr_command_run(int argc, char **argv, pr_error_t *err) {
     pr_operands_t operands;
     pr_config_t *config = NULL;
     pr_lock_t *lock = NULL;
-    pr_run_options_init(&options, table);
+    pr_run_options_init(&options, argc, argv, table);
     int result = pr_options_parse(table, PR_RUN_OPTIONS, argc, argv, SIZE_MAX, &operands, err);
     if (result < 0)
         return result;

@@ -27,14 +27,19 @@ typedef struct {
     int on_failure;      /* 0 stop, 1 rollback, -1 not given */
     int on_reject_limit; /* as on_failure */
     int progress;        /* pr_view_mode_t, -1 not given */
+    int extra;           /* 0 report, 1 fail, -1 not given */
+    int language;        /* pr_report_language_t */
     bool restart;
     bool verbose;
+    int argc; /* the command line, from the command's word; for the report */
+    char *const *argv;
 } pr_run_options_t;
 
-enum { PR_RUN_OPTIONS = 14 };
+enum { PR_RUN_OPTIONS = 16 };
 
-/* The options with nothing given, and the table for pr_options_parse (PR_RUN_OPTIONS entries) that fills them. */
-void pr_run_options_init(pr_run_options_t *options, pr_option_t *ret_table);
+/* The options of a command line with nothing given, and the table for pr_options_parse (PR_RUN_OPTIONS entries) that
+ * fills them. argv: borrowed. */
+void pr_run_options_init(pr_run_options_t *options, int argc, char *const *argv, pr_option_t *ret_table);
 
 /*  The configuration that these options make, all paths absolute, checked as far as files go. sources: count paths;
  *  with none, those of --config stay. ret_config: *returns new*. */

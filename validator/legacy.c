@@ -97,6 +97,73 @@ bool pr_legacy_values(const pr_stream_t *stream, const pr_legacy_record_t *recor
     return true;
 }
 
+/* Length of the JSON number that begins at text, 0: none does (RFC 8259, section 6). */
+static size_t s_number_size(const char *text, size_t size) {
+    size_t at = 0;
+    size_t digits;
+    at += at < size && text[at] == '-';
+    bool zero = at < size && text[at] == '0';
+    for (digits = 0; at < size && text[at] >= '0' && text[at] <= '9'; at++)
+        digits++;
+    if (digits == 0 || (zero && digits > 1))
+        return 0;
+    if (at < size && text[at] == '.') {
+        for (digits = 0, at++; at < size && text[at] >= '0' && text[at] <= '9'; at++)
+            digits++;
+        if (digits == 0)
+            return 0;
+    }
+    if (at < size && (text[at] == 'e' || text[at] == 'E')) {
+        at++;
+        at += at < size && (text[at] == '+' || text[at] == '-');
+        for (digits = 0; at < size && text[at] >= '0' && text[at] <= '9'; at++)
+            digits++;
+        if (digits == 0)
+            return 0;
+    }
+    return at;
+}
+
+/* Returns whether the number was one that the parser might refuse. A record ends in a bracket: strtod stops there. */
+static bool s_tame_number(char *text, size_t size) {
+    char plain[40];
+    bool exponent = memchr(text, 'e', size) != NULL || memchr(text, 'E', size) != NULL;
+    if (!exponent && size < 300)
+        return false;
+    double real = strtod(text, NULL);
+    if (!isfinite(real)) {
+        text[0] = '"';
+        text[size - 1] = '"';
+        return true;
+    }
+    int length = snprintf(plain, sizeof plain, "%.17g", real);
+    if (strpbrk(plain, ".e") == NULL) /* it must stay one that is no integer */
+        length += snprintf(plain + length, sizeof plain - (size_t)length, ".0");
+    if ((size_t)length > size)
+        return false;
+    memcpy(text, plain, (size_t)length);
+    memset(text + length, ' ', size - (size_t)length);
+    return true;
+}
+
+bool pr_legacy_tame(char *data, size_t size) {
+    bool any = false;
+    bool text = false;
+    for (size_t i = 0; i < size; i++) {
+        char c = data[i];
+        if (c == '\\' && text) {
+            i++;
+        } else if (c == '"') {
+            text = !text;
+        } else if (!text && (c == '-' || (c >= '0' && c <= '9'))) {
+            size_t number = s_number_size(data + i, size - i);
+            any |= number > 0 && s_tame_number(data + i, number);
+            i += number > 0 ? number - 1 : 0;
+        }
+    }
+    return any;
+}
+
 size_t pr_legacy_skip(const char *data, size_t size) {
     size_t depth = 0;
     bool text = false;

@@ -5,7 +5,15 @@
 /*  DESIGN
  *
  *  A check is a query whose rows are the failures: table, key, column, expected, stored, all text. So adding a check is
- *  adding a query. All run in one read transaction.
+ *  adding a query. All run in one read transaction. S_CHECKS are about the run's books; a proof of exports has none.
+ *
+ *  What the exports say as a whole is looked at by stream (mapping: `distribution`, `position`, `declares`), in parts of
+ *  their own: the groups and their tallies (proof_groups.c), the stored distribution (proof_distribution.c), rows that
+ *  the exports lack (proof_extra.c), what is declared (proof_findings.c). All of it comes from the books and the target,
+ *  so that a validator that was started only for this proves as much as one that saw every commit.
+ *
+ *  Joins need tables of their own, temp.pr_group and temp.pr_row. They are in memory, in a connection that cannot write
+ *  to the target; query_only is lifted for them, as it forbids them too.
  */
 
 #include <stdio.h>
@@ -14,7 +22,7 @@
 
 #include "common/alloc.h"
 #include "validator/database.h"
-#include "validator/proof_state.h"
+#include "validator/proof_parts.h"
 
 /* Every source's checkpoints: their records add up to the planned ones, and each record is accounted for. */
 #define S_ACCOUNTS                                                                                                     \
@@ -51,8 +59,21 @@ static const char *const S_CHECKS[] = {
     "FROM pvrelay_checkpoint b JOIN pvrelay_source s ON s.run = b.run AND s.source = b.source "
     "WHERE b.run = ?1 AND b.kind = 'batch' AND b.validated = 0 ORDER BY b.checkpoint",
 
-    "SELECT 0, '', '', '', 'quick_check', 'ok', quick_check FROM pragma_quick_check(100) WHERE quick_check <> 'ok'",
+    /* a rejected record leaves nothing behind: no row was made for it */
+    "SELECT m.source, r.stream, m.table_name, 'id=' || m.row_id, '', 'no row: its record was rejected', 'a row' "
+    "FROM pvrelay_made m JOIN pvrelay_reject r ON r.run = m.run AND r.source = m.source AND r.ordinal = m.ordinal "
+    "WHERE m.run = ?1 ORDER BY m.table_name, m.row_id",
 };
+
+/* Whatever the exports are, the file is whole. */
+static const char S_QUICK_CHECK[] =
+    "SELECT 0, '', '', '', 'quick_check', 'ok', quick_check FROM pragma_quick_check(100) WHERE quick_check <> 'ok'";
+
+static const char S_TABLES[] = "PRAGMA query_only = 0; PRAGMA temp_store = memory;"
+                               "CREATE TEMP TABLE IF NOT EXISTS pr_group (n INTEGER PRIMARY KEY, \"key\");"
+                               "CREATE TEMP TABLE IF NOT EXISTS pr_row (id INTEGER PRIMARY KEY);";
+static const char S_NO_TABLES[] = "DROP TABLE IF EXISTS temp.pr_group; DROP TABLE IF EXISTS temp.pr_row;"
+                                  "PRAGMA query_only = 1;";
 
 static const char *s_text(sqlite3_stmt *statement, int column) {
     const char *text = (const char *)sqlite3_column_text(statement, column);
@@ -87,6 +108,29 @@ static bool s_is_mapped(const pr_mapping_t *mapping, const char *table) {
             if (sqlite3_stricmp(mapping->streams[i].rows[j].table, table) == 0)
                 return true;
     return false;
+}
+
+/* Does the mapping change rows of this table: by a row of mode upsert, or by a derived column? */
+static bool s_is_changed(const pr_mapping_t *mapping, const char *table) {
+    for (size_t i = 0; i < mapping->streams_count; i++)
+        for (size_t j = 0; j < mapping->streams[i].rows_count; j++)
+            if (mapping->streams[i].rows[j].mode == PR_MODE_UPSERT &&
+                sqlite3_stricmp(mapping->streams[i].rows[j].table, table) == 0)
+                return true;
+    for (size_t i = 0; i < mapping->derived_count; i++)
+        if (sqlite3_stricmp(mapping->derived[i].table, table) == 0)
+            return true;
+    return false;
+}
+
+/* Is this the first row of the mapping that is made in its table? */
+static bool s_is_first(const pr_mapping_t *mapping, size_t stream, size_t row) {
+    const char *table = mapping->streams[stream].rows[row].table;
+    for (size_t i = 0; i <= stream; i++)
+        for (size_t j = 0; j < (i == stream ? row : mapping->streams[i].rows_count); j++)
+            if (sqlite3_stricmp(mapping->streams[i].rows[j].table, table) == 0)
+                return false;
+    return true;
 }
 
 /*  Dangling references in tables that the mapping fills are failures; those in other tables were there before, or are
@@ -143,41 +187,175 @@ static char *s_literal(const pr_value_t *value) {
     return sqlite3_mprintf("NULL");
 }
 
-/* Recompute a derived column for the rows the run dealt with. Percentages are equal if they are to nine digits: the
- * order of the operations may differ. */
-static int s_check_derived(pr_proof_t *proof, const pr_derived_t *derived, pr_proof_list_t *list, pr_error_t *err) {
+/* --- Derived columns --- */
+
+/* Note the rows of a derived column's table that the records of a stream lead to: their own, or those they refer to. */
+static int s_note_rows(pr_proof_t *proof, const pr_derived_t *derived, const pr_groups_t *groups, pr_error_t *err) {
+    const char *column = NULL;
+    char *sql;
+    if (groups->row != NULL && sqlite3_stricmp(groups->row->table, derived->table) == 0)
+        column = groups->by->name;
+    else if (groups->lookup != NULL && sqlite3_stricmp(groups->lookup->lookup_table, derived->table) == 0)
+        column = groups->lookup->lookup_key;
+    if (column == NULL || groups->count == 0)
+        return 0;
+    int result = pr_groups_tell(proof, groups, false, err);
+    if (result != 0)
+        return result;
+    sql = sqlite3_mprintf("INSERT OR IGNORE INTO temp.pr_row SELECT t.id FROM temp.pr_group g"
+                          " CROSS JOIN \"%w\" t ON t.\"%w\" = g.\"key\"",
+                          derived->table, column);
+    if (sql == NULL)
+        abort();
+    result = pr_database_exec(proof->db, proof->path, sql, err);
+    sqlite3_free(sql);
+    return result;
+}
+
+/*  Recompute a derived column, for the rows that the records lead to and those that the run says it dealt with.
+ *  Percentages are equal if they are to nine digits: the order of the operations may differ. */
+static int s_check_derived(pr_proof_t *proof, const pr_derived_t *derived, const pr_groups_t *groups,
+                           pr_proof_list_t *list, pr_error_t *err) {
+    int result = pr_database_exec(proof->db, proof->path, "DELETE FROM temp.pr_row", err);
+    for (size_t s = 0; result == 0 && s < proof->mapping->streams_count; s++)
+        result = s_note_rows(proof, derived, &groups[s], err);
+    if (result == 0 && proof->of_run)
+        result = s_check(proof,
+                         sqlite3_mprintf("INSERT OR IGNORE INTO temp.pr_row SELECT row_id FROM pvrelay_touched"
+                                         " WHERE run = ?1 AND table_name = %Q",
+                                         derived->table),
+                         list, err);
+    if (result != 0)
+        return result;
     char *except = s_literal(&derived->except_value);
     char *sql = sqlite3_mprintf(
-        "WITH recomputed AS (SELECT p.row_id AS id, t.id IS NOT NULL AS there, t.\"%w\" AS stored,"
+        "WITH recomputed AS (SELECT p.id, t.id IS NOT NULL AS there, t.\"%w\" AS stored,"
         "  (SELECT CASE count(*) WHEN 0 THEN 0.0 ELSE 100.0 * total(c.\"%w\" IS NOT %s) / count(*) END"
-        "   FROM \"%w\" c WHERE c.\"%w\" = p.row_id) AS expected"
-        " FROM pvrelay_touched p LEFT JOIN \"%w\" t ON t.id = p.row_id"
-        " WHERE p.run = ?1 AND p.table_name = %Q) "
+        "   FROM \"%w\" c WHERE c.\"%w\" = p.id) AS expected"
+        " FROM temp.pr_row p LEFT JOIN \"%w\" t ON t.id = p.id) "
         "SELECT 0, '', %Q, 'id=' || id, %Q, expected, CASE WHEN there THEN quote(stored) ELSE 'no such row' END "
         "FROM recomputed WHERE NOT there OR typeof(stored) NOT IN ('real', 'integer') OR abs(stored - expected) > 1e-7 "
         "ORDER BY id",
         derived->column, derived->except_column, except, derived->child_table, derived->child_column, derived->table,
-        derived->table, derived->table, derived->column);
+        derived->table, derived->column);
     sqlite3_free(except);
     return s_check(proof, sql, list, err);
 }
 
-static int s_check_all(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
+/* --- The exports as a whole --- */
+
+/* The streams whose records are told in tallies. */
+static bool s_is_grouped(const pr_stream_t *stream) {
+    return stream->distribution_by >= 0 || stream->declares.by >= 0;
+}
+
+/* Parents come before children, so that parents without a child are groups of the children too. */
+static int s_load_groups(pr_proof_t *proof, const pr_proof_list_t *list, pr_groups_t *groups, pr_error_t *err) {
+    const pr_mapping_t *mapping = proof->mapping;
     int result = 0;
-    for (size_t i = 0; i < sizeof S_CHECKS / sizeof S_CHECKS[0] && result == 0; i++)
-        result = s_check(proof, sqlite3_mprintf("%s", S_CHECKS[i]), list, err);
-    if (result == 0)
-        result = s_check_foreign_keys(proof, list, err);
-    for (size_t i = 0; i < proof->mapping->derived_count && result == 0; i++)
-        result = s_check_derived(proof, &proof->mapping->derived[i], list, err);
+    for (size_t s = 0; result == 0 && s < mapping->streams_count; s++) {
+        const pr_groups_t *parents = NULL;
+        for (size_t p = 0; p < s; p++)
+            if (mapping->streams[p].declares.stream == (int)s)
+                parents = &groups[p];
+        if (s_is_grouped(&mapping->streams[s]))
+            result = pr_groups_load(proof, (int)s, parents, list, &groups[s], err);
+    }
     return result;
 }
 
-int pr_proof_whole(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
-    int result = pr_database_exec(proof->db, proof->path, "BEGIN", err);
+static int s_check_streams(pr_proof_t *proof, pr_groups_t *groups, pr_proof_list_t *list, pr_error_t *err) {
+    const pr_mapping_t *mapping = proof->mapping;
+    int result = 0;
+    for (size_t s = 0; result == 0 && s < mapping->streams_count; s++) {
+        if (mapping->streams[s].distribution_by >= 0)
+            result = pr_proof_distribution(proof, &groups[s], list, err);
+        if (result == 0 && mapping->streams[s].distribution_by >= 0)
+            result = pr_proof_extra(proof, &groups[s], list, err);
+        if (result == 0 && mapping->streams[s].declares.by >= 0 && groups[s].count > 0)
+            result = pr_proof_keys(proof, &groups[s], list, err);
+    }
+    for (size_t s = 0; result == 0 && s < mapping->streams_count; s++) {
+        int children = mapping->streams[s].declares.stream;
+        if (children >= 0)
+            result = pr_proof_declared(proof, &groups[s], &groups[children], list, err);
+    }
+    return result;
+}
+
+/*  A table that only rows of mode ensure are made in holds rows of others, too: none is ever changed, and of the ids that
+ *  a commit took from the table's counter none is on a row that is not noted as made. (A counter that began with that
+ *  commit proves nothing: a table may have lost its counter, with rows in it.) */
+static int s_check_ensured_table(pr_proof_t *proof, const char *table, pr_proof_list_t *list, pr_error_t *err) {
+    int result = s_check(
+        proof,
+        sqlite3_mprintf("SELECT c.source, '', 'pvrelay_checkpoint_rows',"
+                        " 'checkpoint=' || c.checkpoint || ', table_name=' || %Q, 'updated', '0', w.updated"
+                        " FROM pvrelay_checkpoint c JOIN pvrelay_checkpoint_rows w ON w.checkpoint = c.checkpoint"
+                        " WHERE c.run = ?1 AND w.updated <> 0 AND w.table_name = %Q ORDER BY c.checkpoint",
+                        table, table),
+        list, err);
     if (result != 0)
         return result;
-    result = s_check_all(proof, list, err);
-    int ended = pr_database_exec(proof->db, proof->path, result == 0 ? "COMMIT" : "ROLLBACK", result == 0 ? err : NULL);
-    return result != 0 ? result : ended;
+    return s_check(proof,
+                   sqlite3_mprintf("SELECT c.source, '', %Q, 'id=' || t.id, '', 'no row: no accepted record made it',"
+                                   " 'a row' FROM pvrelay_checkpoint c"
+                                   " JOIN pvrelay_undo_sequence q ON q.checkpoint = c.checkpoint AND q.table_name = %Q"
+                                   " JOIN \"%w\" t ON t.id > q.before AND t.id <= q.after"
+                                   " WHERE c.run = ?1 AND c.kind = 'batch' AND NOT EXISTS (SELECT 1 FROM pvrelay_made m"
+                                   " WHERE m.table_name = %Q AND m.row_id = t.id) ORDER BY t.id",
+                                   table, table, table, table),
+                   list, err);
+}
+
+static int s_check_ensured(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
+    const pr_mapping_t *mapping = proof->mapping;
+    int result = 0;
+    for (size_t s = 0; s < mapping->streams_count; s++)
+        for (size_t r = 0; result == 0 && r < mapping->streams[s].rows_count; r++) {
+            const pr_row_spec_t *row = &mapping->streams[s].rows[r];
+            if (row->mode == PR_MODE_ENSURE && !s_is_changed(mapping, row->table) && s_is_first(mapping, s, r))
+                result = s_check_ensured_table(proof, row->table, list, err);
+        }
+    return result;
+}
+
+static int s_check_run(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
+    int result = 0;
+    for (size_t i = 0; i < sizeof S_CHECKS / sizeof S_CHECKS[0] && result == 0; i++)
+        result = s_check(proof, sqlite3_mprintf("%s", S_CHECKS[i]), list, err);
+    return result == 0 ? s_check_ensured(proof, list, err) : result;
+}
+
+static int s_check_all(pr_proof_t *proof, pr_groups_t *groups, pr_proof_list_t *list, pr_error_t *err) {
+    int result = proof->of_run ? s_check_run(proof, list, err) : 0;
+    if (result == 0)
+        result = s_check(proof, sqlite3_mprintf("%s", S_QUICK_CHECK), list, err);
+    if (result == 0)
+        result = s_check_foreign_keys(proof, list, err);
+    if (result == 0)
+        result = s_load_groups(proof, list, groups, err);
+    for (size_t i = 0; i < proof->mapping->derived_count && result == 0; i++)
+        result = s_check_derived(proof, &proof->mapping->derived[i], groups, list, err);
+    if (result == 0 && proof->of_run)
+        result = pr_proof_made(proof, list, err);
+    return result == 0 ? s_check_streams(proof, groups, list, err) : result;
+}
+
+int pr_proof_whole(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
+    pr_groups_t *groups = pr_xcalloc(proof->mapping->streams_count + 1, sizeof *groups);
+    int result = pr_database_exec(proof->db, proof->path, S_TABLES, err);
+    if (result == 0)
+        result = pr_database_exec(proof->db, proof->path, "BEGIN", err);
+    if (result == 0) {
+        result = s_check_all(proof, groups, list, err);
+        int ended =
+            pr_database_exec(proof->db, proof->path, result == 0 ? "COMMIT" : "ROLLBACK", result == 0 ? err : NULL);
+        result = result != 0 ? result : ended;
+    }
+    int dropped = pr_database_exec(proof->db, proof->path, S_NO_TABLES, result == 0 ? err : NULL);
+    for (size_t s = 0; s < proof->mapping->streams_count; s++)
+        pr_groups_clear(&groups[s]);
+    free(groups);
+    return result != 0 ? result : dropped;
 }

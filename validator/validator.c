@@ -54,8 +54,11 @@ static int s_open_proof(pr_validator_t *self, pr_run_id_t run, pr_error_t *err) 
     char id[37];
     pr_proof_destroy(&self->proof);
     self->proof_run = run;
-    return pr_proof_open(self->daemon->config->target, self->daemon->mapping, pr_run_id_print(run, id), &self->proof,
-                         err);
+    int result =
+        pr_proof_open(self->daemon->config->target, self->daemon->mapping, pr_run_id_print(run, id), &self->proof, err);
+    if (result == 0)
+        pr_proof_set_extra(self->proof, self->daemon->config->extra_fail);
+    return result;
 }
 
 static int s_send_verdict(pr_validator_t *self, int64_t checkpoint, uint64_t rows, pr_error_t *err) {
@@ -96,6 +99,7 @@ static int s_on_commit(pr_validator_t *self, const pr_msg_commit_t *commit, pr_e
 }
 
 static int s_on_finish(pr_validator_t *self, pr_error_t *err) {
+    pr_fault("validator.before-whole");
     int result = pr_proof_whole(self->proof, self->list, err);
     return result < 0 ? result : s_send_verdict(self, 0, 0, err);
 }

@@ -98,13 +98,14 @@ int pr_target_apply(pr_target_t *target, const pr_stream_t *stream, const pr_row
 /* Count a finding in the open batch. */
 int pr_target_note(pr_target_t *target, const pr_stream_t *stream, const pr_note_t *note, pr_error_t *err);
 
-/*  Record a verdict: checkpoint validated (1) or with failures (2), with up to the first 1,000 of them. checkpoint 0:
- *  of the whole. Inside an open batch it joins it, else it is a transaction of its own. Repeating it changes nothing. */
-int pr_target_verdict(pr_target_t *target, int64_t run, int64_t checkpoint, const pr_failure_t *failures, size_t count,
+/*  Record a verdict: checkpoint validated (1) or with failures (2), with up to the first 1,000 of them, the findings and
+ *  the tallies. checkpoint 0: of the whole, whose findings are those of the finish checkpoint. Inside an open batch it
+ *  joins it, else it is a transaction of its own. Of a commit the first verdict counts, and repeating it changes nothing;
+ *  one of the whole replaces the one before. */
+int pr_target_verdict(pr_target_t *target, int64_t run, int64_t checkpoint, const pr_proof_list_t *list,
                       pr_error_t *err);
 
-/* A finding of the validator or the reader, outside a batch; repeating it (same run, kind, stream, field) replaces it.
- */
+/* A finding of the reader, outside a batch; repeating it (same run, kind, stream, field) replaces it. */
 int pr_target_finding(pr_target_t *target, int64_t run, const char *kind, const char *stream, const char *field,
                       uint64_t count, uint32_t source, uint64_t ordinal, const char *detail, pr_error_t *err);
 

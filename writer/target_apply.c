@@ -36,7 +36,8 @@ typedef struct {
     pr_target_t *target;
     pr_target_stream_t *stream;
     const pr_rows_record_t *record;
-    size_t row; /* index of the row at hand in the record */
+    uint64_t ordinal; /* of the record within its source */
+    size_t row;       /* index of the row at hand in the record */
     bool savepoint;
     pr_target_applied_t applied;
     pr_error_t *err;
@@ -352,6 +353,20 @@ static int s_touch(s_way_t *way) {
     return 0;
 }
 
+/* Note which record made a row whose columns cannot all be proved at any other: shared rows, and those with columns that
+ * are only ever set with a new row. */
+static int s_note_made(s_way_t *way) {
+    const pr_target_batch_t *batch = &way->target->batch;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < way->record->rows_count; i++) {
+        const pr_target_row_t *row = &way->stream->rows[way->record->rows[i].spec];
+        if (row->noted && row->outcome == PR_ROW_INSERTED)
+            result = pr_target_do(way->target, PR_SQL_MADE, way->err, "tiiiii", row->spec->table, row->id, batch->run,
+                                  batch->checkpoint, (int64_t)batch->range.source, (int64_t)way->ordinal);
+    }
+    return result;
+}
+
 /* Count what was done, by record and by table. */
 static void s_count(s_way_t *way) {
     for (size_t i = 0; i < way->record->rows_count; i++) {
@@ -384,8 +399,8 @@ static void s_forget(pr_target_t *target, pr_id_cache_mark_t mark) {
 }
 
 int pr_target_apply_rows(pr_target_t *target, pr_target_stream_t *stream, const pr_rows_record_t *record,
-                         pr_target_applied_t *ret_applied, pr_error_t *err) {
-    s_way_t way = {.target = target, .stream = stream, .record = record, .err = err};
+                         uint64_t ordinal, pr_target_applied_t *ret_applied, pr_error_t *err) {
+    s_way_t way = {.target = target, .stream = stream, .record = record, .ordinal = ordinal, .err = err};
     pr_id_cache_mark_t mark = pr_id_cache_mark(target->cache);
     if (target->undo != NULL)
         pr_undo_mark(target->undo);
@@ -400,6 +415,8 @@ int pr_target_apply_rows(pr_target_t *target, pr_target_stream_t *stream, const 
     result = s_settle(&way, stays);
     if (result == 0 && stays)
         result = s_touch(&way);
+    if (result == 0 && stays)
+        result = s_note_made(&way);
     if (result < 0)
         return result;
     if (stays)

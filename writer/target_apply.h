@@ -17,9 +17,9 @@ typedef struct {
 } pr_target_applied_t;
 
 /*  Make the rows of an accepted record in the open transaction. On a reject nothing of it stays, neither in the
- *  database nor in what the target remembers. Returns 0 (also for a reject) or -PR_E_TARGET…, after which the
+ *  database nor in what the target remembers. ordinal: within its source. Returns 0 (also for a reject) or -PR_E_TARGET…, after which the
  *  transaction must be rolled back. */
 int pr_target_apply_rows(pr_target_t *target, pr_target_stream_t *stream, const pr_rows_record_t *record,
-                         pr_target_applied_t *ret_applied, pr_error_t *err);
+                         uint64_t ordinal, pr_target_applied_t *ret_applied, pr_error_t *err);
 
 #endif

@@ -89,11 +89,13 @@ static void s_add(pr_target_columns_t *list, size_t column, size_t room) {
 
 static void s_lists(pr_target_row_t *row) {
     size_t room = 2 * row->spec->columns_count;
+    row->noted = row->spec->mode == PR_MODE_ENSURE || row->spec->through_table != NULL;
     for (size_t i = 0; i < row->spec->columns_count; i++) {
         const pr_column_t *column = &row->spec->columns[i];
         if (!row->present[i])
             continue;
         s_add(&row->all, i, room);
+        row->noted |= column->keep;
         if (column->key) {
             s_add(&row->key, i, room);
             s_add(&row->through_compare, i, room);

@@ -80,6 +80,20 @@
     X(FAILURE_INSERT,                                                                                                  \
       "INSERT INTO pvrelay_failure (run, checkpoint, kind, stream, table_name, row_key, column_name, expected, "       \
       "stored, source, \"offset\") VALUES (?1, nullif(?2, 0), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                  \
+    X(PROOF_FORGET_WHOLE, "DELETE FROM pvrelay_proof_finding WHERE checkpoint = ?1")                                   \
+    X(PROOF_FINDING,                                                                                                   \
+      "INSERT INTO pvrelay_proof_finding (checkpoint, kind, stream, field, count, source, ordinal, detail) VALUES "    \
+      "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (checkpoint, kind, stream, field) DO UPDATE SET count = count + "  \
+      "excluded.count")                                                                                                \
+    X(TALLY,                                                                                                           \
+      "INSERT INTO pvrelay_tally (checkpoint, stream, group_key, value, count, rows) VALUES (?1, ?2, ?3, ?4, ?5, ?6) " \
+      "ON CONFLICT (checkpoint, stream, group_key, value) DO UPDATE SET count = count + excluded.count, rows = rows "  \
+      "+ "                                                                                                             \
+      "excluded.rows")                                                                                                 \
+    X(MADE,                                                                                                            \
+      "INSERT INTO pvrelay_made (table_name, row_id, run, checkpoint, source, ordinal) VALUES (?1, ?2, ?3, ?4, ?5, "   \
+      "?6) ON CONFLICT (table_name, row_id) DO UPDATE SET run = excluded.run, checkpoint = excluded.checkpoint, "      \
+      "source = excluded.source, ordinal = excluded.ordinal")                                                          \
     X(FAILURE_FORGET_WHOLE, "DELETE FROM pvrelay_failure WHERE run = ?1 AND checkpoint IS NULL")                       \
     X(TOUCH, "INSERT OR IGNORE INTO pvrelay_touched (run, table_name, row_id) VALUES (?1, ?2, ?3)")
 

@@ -270,8 +270,7 @@ int pr_target_again(const pr_target_t *target, pr_error_t *err) {
     return pr_error_set(err, target->sticky.code, "%s", target->sticky.text);
 }
 
-/* Keep a failure: from here on every call but rollback returns it. */
-static int s_stick(pr_target_t *target, int result, const pr_error_t *local, pr_error_t *err) {
+int pr_target_stick(pr_target_t *target, int result, const pr_error_t *local, pr_error_t *err) {
     if (result >= 0)
         return result;
     target->sticky = *local;
@@ -403,7 +402,7 @@ int pr_target_batch_begin(pr_target_t *target, int64_t run, const pr_plan_source
     result = s_batch_begin(target, run, source, range, &local);
     if (result < 0)
         pr_target_roll_back(target);
-    return s_stick(target, result, &local, err);
+    return pr_target_stick(target, result, &local, err);
 }
 
 static int s_reject(pr_target_t *target, const pr_rows_record_t *record, uint64_t ordinal, unsigned reason,
@@ -464,8 +463,8 @@ int pr_target_apply(pr_target_t *target, const pr_stream_t *stream, const pr_row
         result =
             s_reject(target, record, ordinal, record->reason, &record->field, &record->detail, &record->raw, &cause);
     } else {
-        result =
-            pr_target_apply_rows(target, &target->streams[stream - target->mapping->streams], record, &applied, &cause);
+        result = pr_target_apply_rows(target, &target->streams[stream - target->mapping->streams], record, ordinal,
+                                      &applied, &cause);
         if (result == 0 && applied.reason != PR_R_NONE)
             result = s_reject_ours(target, record, ordinal, &applied, read_raw, context, &cause);
         else if (result == 0)
@@ -473,7 +472,7 @@ int pr_target_apply(pr_target_t *target, const pr_stream_t *stream, const pr_row
     }
     if (result == 0)
         return 0;
-    return s_stick(target, s_in_record(target, result, ordinal, &cause, &local), &local, err);
+    return pr_target_stick(target, s_in_record(target, result, ordinal, &cause, &local), &local, err);
 }
 
 int pr_target_note(pr_target_t *target, const pr_stream_t *stream, const pr_note_t *note, pr_error_t *err) {
@@ -485,70 +484,7 @@ int pr_target_note(pr_target_t *target, const pr_stream_t *stream, const pr_note
     int result = pr_target_do(target, PR_SQL_NOTE_ADD, &local, "itttiii", target->batch.run, pr_note_word(note->kind),
                               stream->name, field, (int64_t)note->count, (int64_t)target->batch.range.source,
                               (int64_t)(target->batch.range.first + note->first));
-    return s_stick(target, result, &local, err);
-}
-
-static int s_verdict(pr_target_t *target, int64_t run, int64_t checkpoint, const pr_failure_t *failures, size_t count,
-                     pr_error_t *err) {
-    int result = 0;
-    if (checkpoint == 0) {
-        result = pr_target_do(target, PR_SQL_FAILURE_FORGET_WHOLE, err, "i", run);
-        if (result == 0)
-            result =
-                pr_target_do(target, PR_SQL_CHECKPOINT_VERDICT_WHOLE, err, "ii", run, (int64_t)(count == 0 ? 1 : 2));
-    } else {
-        result =
-            pr_target_do(target, PR_SQL_CHECKPOINT_VERDICT, err, "iii", run, checkpoint, (int64_t)(count == 0 ? 1 : 2));
-        if (result == 0 && sqlite3_changes(target->db) == 0)
-            return 0;
-    }
-    for (size_t i = 0; result == 0 && i < count && i < 1000; i++) {
-        const pr_failure_t *failure = &failures[i];
-        result = pr_target_do(target, PR_SQL_FAILURE_INSERT, err,
-                              "iittttttt"
-                              "ii",
-                              run, checkpoint, pr_failure_word(failure->kind), failure->stream, failure->table,
-                              failure->key, failure->column, failure->expected, failure->stored,
-                              (int64_t)failure->source, (int64_t)failure->offset);
-    }
-    return result;
-}
-
-/* A verdict about something that is not there is the peer's mistake, and no reason to give up the batch. */
-static int s_verdict_known(pr_target_t *target, int64_t run, int64_t checkpoint, pr_error_t *err) {
-    pr_position_t at;
-    pr_run_state_t state;
-    if (checkpoint == 0)
-        return pr_target_run_position(target, run, &at, &state, err);
-    sqlite3_stmt *statement = pr_target_bound(target, PR_SQL_CHECKPOINT_KNOWN, "ii", run, checkpoint);
-    bool open = target->batch.open && target->batch.checkpoint == checkpoint;
-    int step = sqlite3_step(statement);
-    int result = 0;
-    if (step == SQLITE_DONE || (step == SQLITE_ROW && open))
-        result = pr_error_set(err, PR_E_PROTOCOL, "%s: run %" PRId64 " has no checkpoint %" PRId64, target->path, run,
-                              checkpoint);
-    else if (step != SQLITE_ROW)
-        result = pr_target_fail(target, err, "reading checkpoint %" PRId64, checkpoint);
-    sqlite3_reset(statement);
-    return result;
-}
-
-int pr_target_verdict(pr_target_t *target, int64_t run, int64_t checkpoint, const pr_failure_t *failures, size_t count,
-                      pr_error_t *err) {
-    int result = pr_target_again(target, err);
-    if (result == 0)
-        result = s_verdict_known(target, run, checkpoint, err);
-    if (result < 0)
-        return result;
-    if (target->batch.open) {
-        pr_error_t local = PR_ERROR_INIT;
-        result = s_verdict(target, run, checkpoint, failures, count, &local);
-        return s_stick(target, result, &local, err);
-    }
-    result = pr_target_own_begin(target, err);
-    if (result < 0)
-        return result;
-    return pr_target_own_end(target, s_verdict(target, run, checkpoint, failures, count, err), err);
+    return pr_target_stick(target, result, &local, err);
 }
 
 static int s_batch_commit(pr_target_t *target, uint64_t digest, pr_error_t *err) {
@@ -588,7 +524,7 @@ int pr_target_batch_commit(pr_target_t *target, uint64_t digest, pr_target_count
     result = s_batch_commit(target, digest, &local);
     target->batch.open = false;
     if (result < 0)
-        return s_stick(target, result, &local, err);
+        return pr_target_stick(target, result, &local, err);
     *ret_counts = target->batch.counts;
     *ret_checkpoint = target->batch.checkpoint;
     return 0;

@@ -61,6 +61,7 @@ typedef struct {
     int64_t id;         /* of the record at hand */
     bool made;          /* the record at hand makes this row */
     int outcome;        /* pr_target_row_outcome_t, of the record at hand */
+    bool noted;         /* who made it is noted in pvrelay_made */
 } pr_target_row_t;
 
 typedef struct {
@@ -107,6 +108,9 @@ struct pr_target {
  *  what to do. */
 int pr_target_fail(pr_target_t *target, pr_error_t *err, const char *doing_format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Keep a failure: from here on every call but rollback returns it. result and local: of what failed, or 0. */
+int pr_target_stick(pr_target_t *target, int result, const pr_error_t *local, pr_error_t *err);
 
 /* The index of a table that the mapping writes to; made if need be. name: borrowed while the target lives. */
 size_t pr_target_table(pr_target_t *target, const char *name);

@@ -22,7 +22,7 @@
 
 enum {
     s_out_max = 64,
-    s_patience_ms = 30000, /* without an answer for so long, all is sent again */
+    s_patience_ms = 30000, /* without an answer for so long, all is sent again, at the latest */
     s_wait_ms = 50         /* how long a verdict waits for a batch's transaction */
 };
 
@@ -38,7 +38,8 @@ struct pr_verdicts {
     pr_target_commit_t out[s_out_max];
     size_t count, sent;
     int64_t last;
-    int64_t heard_ms; /* when the validator last answered, or was given work while it had none */
+    int64_t patience_ms; /* short with a validator that has not answered yet: what it was sent can have been lost */
+    int64_t heard_ms;    /* when the validator last answered, or was given work while it had none */
     bool finish_sent;
     pr_taken_t taken[s_out_max];
     size_t taken_count;
@@ -50,6 +51,7 @@ pr_verdicts_t *pr_verdicts_new(pr_daemon_t *daemon, pr_target_t *target, pr_targ
     self->daemon = daemon;
     self->target = target;
     self->run = run;
+    self->patience_ms = s_patience_ms;
     return self;
 }
 
@@ -106,10 +108,12 @@ static void s_send_commits(pr_verdicts_t *self, int64_t now_ms) {
 
 int pr_verdicts_send(pr_verdicts_t *self, int64_t now_ms, bool finish, pr_error_t *err) {
     bool asked = self->sent > 0 || self->finish_sent;
-    if (asked && now_ms - self->heard_ms >= s_patience_ms) {
+    if (asked && now_ms - self->heard_ms >= self->patience_ms) {
+        int64_t longer_ms = 2 * self->patience_ms;
         int result = pr_verdicts_send_again(self, err);
         if (result < 0)
             return result;
+        self->patience_ms = longer_ms < s_patience_ms ? longer_ms : s_patience_ms;
     }
     int result = s_fill(self, err);
     if (result < 0)
@@ -129,6 +133,7 @@ int pr_verdicts_send_again(pr_verdicts_t *self, pr_error_t *err) {
     self->sent = 0;
     self->last = 0;
     self->finish_sent = false;
+    self->patience_ms = self->daemon->config->resend_ms;
     return result;
 }
 
@@ -136,13 +141,7 @@ int pr_verdicts_send_again(pr_verdicts_t *self, pr_error_t *err) {
 
 static int s_record(pr_verdicts_t *self, pr_taken_t *taken, pr_error_t *err) {
     const pr_proof_list_t *list = taken->list;
-    int result = pr_target_verdict(self->target, self->run->number, taken->checkpoint, list->failures,
-                                   list->failures_count, err);
-    for (size_t i = 0; result == 0 && i < list->findings_count; i++) {
-        const pr_finding_t *finding = &list->findings[i];
-        result = pr_target_finding(self->target, self->run->number, finding->kind, finding->stream, finding->field,
-                                   finding->count, finding->source, finding->ordinal, finding->detail, err);
-    }
+    int result = pr_target_verdict(self->target, self->run->number, taken->checkpoint, list, err);
     if (result == 0)
         self->run->failures += list->failures_total;
     pr_proof_list_destroy(&taken->list);
@@ -199,6 +198,7 @@ int pr_verdicts_take(pr_verdicts_t *self, pr_inbound_t *inbound, uint64_t *ret_r
     if (taken.list == NULL)
         return 0;
     self->heard_ms = pr_now_ms();
+    self->patience_ms = s_patience_ms;
     if (of_whole) {
         *ret_whole = true;
         self->finish_sent = false; /* it has been answered: another answer was not asked for */

@@ -2,9 +2,12 @@
 """A target made by the HUB's own migrations: its tables, triggers, views, migrations and rows stay as they are."""
 
 import contextlib
+import os
 import pathlib
+import random
 import re
 import sqlite3
+import subprocess
 import unittest
 
 import pipeline
@@ -62,7 +65,7 @@ class HubTarget(unittest.TestCase):
         # Legacy times arrive as they were: the HUB's triggers did not fire for our writes.
         self.assertEqual(pipeline.query(self.target, "SELECT count(*) FROM el_modules WHERE updated_at LIKE '2026%'"), [(0,)])
         self.assertEqual(pipeline.query(self.target, "SELECT name FROM d1_migrations ORDER BY id"),
-                         [("0001_core_schema.sql",), ("0002_el_module.sql",), ("0002_pvrelay.sql",), ("0003_undo.sql",)])
+                         [("0001_core_schema.sql",), ("0002_el_module.sql",), ("0002_pvrelay.sql",), ("0003_undo.sql",), ("0004_validation.sql",)])
         before = pipeline.dump(self.target)
         pipeline.run(exports, self.target)
         pipeline.assert_same_dump(self, before, pipeline.dump(self.target))
@@ -90,6 +93,143 @@ class HubTarget(unittest.TestCase):
         self.assertIn("pvrelay: TARGET_SCHEMA: ", done.stderr)
         self.assertIn("el_modules.physical_row", done.stderr)
         self.assertEqual(self.schema(), before)
+
+
+# What the HUB has besides: a journal that its own triggers keep, and a view across it.
+JOURNAL = """
+CREATE TABLE hub_journal (id INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT NOT NULL, row_id INTEGER, at DATETIME DEFAULT CURRENT_TIMESTAMP);
+CREATE TRIGGER hub_journal_module AFTER INSERT ON el_modules BEGIN INSERT INTO hub_journal (what, row_id) VALUES ('module', NEW.id); END;
+CREATE TRIGGER hub_journal_audit BEFORE UPDATE ON el_audits BEGIN INSERT INTO hub_journal (what, row_id) VALUES ('audit', OLD.id); END;
+CREATE TRIGGER hub_journal_client AFTER DELETE ON clients BEGIN INSERT INTO hub_journal (what, row_id) VALUES ('client', OLD.id); END;
+CREATE TRIGGER hub_session INSTEAD OF INSERT ON v_hub_journal BEGIN INSERT INTO hub_journal (what) VALUES (NEW.what); END;
+"""
+JOURNAL_VIEW = "CREATE VIEW v_hub_journal AS SELECT what, count(*) AS times FROM hub_journal GROUP BY what;"
+
+OWN_TABLES = ("users", "clients", "projects", "interventions", "el_audits", "el_modules", "el_collaborative_sessions", "pvserv_measurements",
+              "iv_measurements", "thermal_measurements", "isolation_tests", "visual_inspections", "post_incident_expertise", "hub_journal")
+OWN_COUNT = 1000
+SEED = int(os.environ.get("PVRELAY_SEED", "1"))
+WORDS = ("Énergies du Sud 1", "Arkéa Parcs 1", "a.lefèvre", "Zoé Béranger", "Équipe 3", "Toiture", "", " n°7 ", "null", "été\nhiver", "🔥")
+
+
+def own_value(chance, column, kind, references, row):
+    """A value that another hand could have put there."""
+    if column in references:
+        return chance.choice(references[column])
+    if column in ("email", "audit_token", "session_token"):
+        return f"hub-{row}@own.example"
+    if column == "intervention_type":
+        return chance.choice(("el", "iv", "thermique", "isolation", "visuels", "expertise"))
+    if column == "status":
+        return chance.choice(("scheduled", "in_progress", "completed", "cancelled"))
+    if kind in ("DATE", "DATETIME"):
+        return f"20{chance.randrange(10, 25)}-{chance.randrange(1, 13):02}-{chance.randrange(1, 29):02}" + (" 01:02:03" if kind == "DATETIME" else "")
+    if kind == "INTEGER":
+        return chance.randrange(-5, 1 << 40)
+    if kind == "REAL":
+        return chance.choice((chance.random() * 1e6, 0.1, -1.5e300, 33.0))
+    return chance.choice(WORDS) + (str(row) if column == "module_identifier" else "")
+
+
+def fill(db, chance):
+    """1,000 rows over all tables, parents first; returns how many each has."""
+    foreign = {"client_id": "clients", "project_id": "projects", "technician_id": "users", "intervention_id": "interventions", "el_audit_id": "el_audits"}
+    ids = {}
+    counts = [OWN_COUNT // len(OWN_TABLES) + (number < OWN_COUNT % len(OWN_TABLES)) for number in range(len(OWN_TABLES))]
+    for table, count in zip(OWN_TABLES, counts):
+        columns = [(name, kind) for _, name, kind, _, _, key in db.execute(f"PRAGMA table_info({table})") if not key]
+        ids[table] = []
+        for row in range(count):
+            references = {column: ids[parent] for column, parent in foreign.items() if parent in ids}
+            values = {name: own_value(chance, name, kind, references, f"{table}-{row}") for name, kind in columns}
+            if table in ("el_modules", "el_collaborative_sessions"):
+                values["audit_token"] = db.execute("SELECT audit_token FROM el_audits WHERE id = ?", (values["el_audit_id"],)).fetchone()[0]
+            names = ", ".join(values)
+            cursor = db.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(values))})", list(values.values()))
+            ids[table].append(cursor.lastrowid)
+    # Gaps, as after years of use.
+    db.execute("DELETE FROM el_modules WHERE id IN (SELECT id FROM el_modules ORDER BY id LIMIT 3)")
+    db.execute("UPDATE sqlite_sequence SET seq = seq + 17 WHERE name IN ('clients', 'el_modules')")
+    for _ in range(3):
+        db.execute("INSERT INTO hub_journal (what, at) VALUES ('spare', '2020-02-02 02:02:02')")
+    db.commit()
+
+
+class ThousandRows(unittest.TestCase):
+    """A HUB in use: 1,000 rows of its own, triggers that write, views. Run, re-run, a later edition, rollback."""
+
+    def setUp(self):
+        holder = pipeline.folder()
+        self.root = holder.__enter__()
+        self.addCleanup(holder.__exit__, None, None, None)
+        self.target = self.root / "hub.db"
+        schema = re.sub(r"CREATE TRIGGER (\w+)", r"CREATE TRIGGER hub_\1", (ROOT / "migrations/0001_unified_schema.sql").read_text())
+        triggers = schema.index("CREATE TRIGGER")
+        # Filled before there are triggers, so that updated_at says what it says.
+        with contextlib.closing(sqlite3.connect(self.target)) as db:
+            db.execute("PRAGMA foreign_keys = ON")
+            db.executescript(schema[:triggers] + JOURNAL.split("CREATE TRIGGER")[0])
+            fill(db, random.Random(SEED))
+            db.executescript(JOURNAL_VIEW + schema[triggers:] + JOURNAL[JOURNAL.index("CREATE TRIGGER"):])
+            db.executescript("CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE,"
+                             " applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL);"
+                             "INSERT INTO d1_migrations (name) VALUES ('0001_hub.sql');")
+        self.before = pipeline.dump(self.target)
+        self.schema = self.hub_schema()
+        self.own = {table: {row[0] for row in self.before[table]} for table in OWN_TABLES}
+        self.views = self.own_views()
+
+    def hub_schema(self):
+        return pipeline.query(self.target, "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE '%pvrelay%' ORDER BY 1, 2")
+
+    def own_views(self):
+        """What the HUB's views say of its own rows."""
+        return [pipeline.query(self.target, sql) for sql in (
+            f"SELECT * FROM v_el_audit_statistics WHERE audit_id IN ({', '.join(map(str, self.own['el_audits']))}) ORDER BY audit_id",
+            "SELECT * FROM v_hub_journal ORDER BY what")]
+
+    def assert_own_rows(self):
+        now = pipeline.dump(self.target)
+        for table in OWN_TABLES:
+            self.assertEqual([row for row in now[table] if row[0] in self.own[table]], self.before[table], f"own rows of {table}")
+        self.assertEqual(now["hub_journal"], self.before["hub_journal"], "a trigger fired")
+        self.assertEqual(self.hub_schema(), self.schema)
+        self.assertEqual(self.own_views(), self.views)
+        return now
+
+    def test_as_before(self):
+        self.assertEqual(sum(len(rows) for table, rows in self.before.items() if table != "sqlite_sequence"), OWN_COUNT)
+        size = ("--audits", 12, "--modules-per-audit", 40)
+        first, second = (pipeline.generate(self.root / f"e{n}", *size, "--revision", n) for n in (0, 1))
+        pipeline.run(first, self.target)
+        one = self.assert_own_rows()
+        self.assertGreater(len(one["el_modules"]), len(self.before["el_modules"]) + 400)
+        # Some of the export's clients and technicians are the HUB's already.
+        self.assertGreater(len(pipeline.query(self.target, "SELECT p.id FROM projects p JOIN el_audits a ON a.project_name = p.name JOIN clients c"
+                                              " ON c.id = p.client_id WHERE c.id IN (%s)" % ", ".join(map(str, self.own["clients"])))), 0)
+        pipeline.run(first, self.target)
+        pipeline.assert_same_dump(self, one, self.assert_own_rows())
+        pipeline.run(second, self.target)
+        self.assert_own_rows()
+        self.rollback("start-of-run")
+        pipeline.assert_same_dump(self, one, self.assert_own_rows())
+        self.rollback("0")
+        pipeline.assert_same_dump(self, self.before, self.assert_own_rows())
+        self.assert_triggers_fire()
+
+    def rollback(self, point):
+        done = subprocess.run([pipeline.BIN / "pvrelay", "rollback", "--target", self.target, "--to", point], capture_output=True, text=True,
+                              timeout=pipeline.DEADLINE, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def assert_triggers_fire(self):
+        """The HUB's own, for its own changes."""
+        number = min(self.own["el_audits"])
+        with contextlib.closing(sqlite3.connect(self.target)) as db:
+            db.execute("UPDATE el_audits SET location = 'elsewhere' WHERE id = ?", (number,))
+            db.commit()
+        self.assertEqual(pipeline.query(self.target, "SELECT updated_at >= datetime('now', '-1 hour') FROM el_audits WHERE id = ?", number), [(1,)])
+        self.assertEqual(pipeline.query(self.target, "SELECT count(*) > 0 FROM hub_journal WHERE what = 'audit' AND row_id = ?", number), [(1,)])
 
 
 if __name__ == "__main__":

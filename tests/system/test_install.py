@@ -12,8 +12,8 @@ import pipeline
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXPECTED = {"bin/pvrelay", "bin/pvrelay-reader", "bin/pvrelay-transformer", "bin/pvrelay-writer", "bin/pvrelay-validator",
             "share/pvrelay/mappings/el-to-hub.json", "share/pvrelay/migrations/0001_unified_schema.sql",
-            "share/pvrelay/migrations/0002_pvrelay.sql", "share/pvrelay/migrations/0003_undo.sql", "share/man/man1/pvrelay.1", "share/man/man5/pvrelay-config.5",
-            "share/man/man5/pvrelay-mapping.5", "share/man/man8/pvrelay-reader.8", "share/man/man8/pvrelay-transformer.8",
+            "share/pvrelay/migrations/0002_pvrelay.sql", "share/pvrelay/migrations/0003_undo.sql", "share/pvrelay/migrations/0004_validation.sql", "share/man/man1/pvrelay.1", "share/man/man5/pvrelay-config.5",
+            "share/man/man5/pvrelay-mapping.5", "share/man/man5/pvrelay-report.5", "share/man/man8/pvrelay-reader.8", "share/man/man8/pvrelay-transformer.8",
             "share/man/man8/pvrelay-writer.8", "share/man/man8/pvrelay-validator.8", "share/doc/pvrelay/README.md", "share/doc/pvrelay/protocol.md",
             "share/doc/pvrelay/ARCHITECTURE.md", "share/doc/pvrelay/CHANGELOG.md", "share/doc/pvrelay/LICENSE"}
 
@@ -43,7 +43,7 @@ class Install(unittest.TestCase):
         if shutil.which("man") is None:
             self.skipTest("no man here")
         pages = sorted((ROOT / "docs/man").glob("*.[158]"))
-        self.assertEqual(len(pages), 7)
+        self.assertEqual(len(pages), 8)
         for page in pages:
             done = subprocess.run(["man", "--warnings", "-l", page], capture_output=True, text=True,
                                   env={**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8"})

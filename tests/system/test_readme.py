@@ -21,6 +21,7 @@ EXPECTED = [
     ("$EDITOR ", 0, ""),
     ("pvrelay lint", 0, "ok"),
     ("pvrelay retry-rejects", 0, ""),
+    ("pvrelay verify", 0, "The target holds what was exported"),
     ("pvrelay status", 0, "complete"),
 ]
 

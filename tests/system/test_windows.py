@@ -33,6 +33,7 @@ WINDOWS = {
     "writer.complete-after-progress": 1,
     "validator.before-verdict": 3,
     "validator.after-verdict": 3,
+    "validator.before-whole": 1,
     "peer.before-bye": 1,
 }
 

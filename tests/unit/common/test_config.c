@@ -60,6 +60,7 @@ static void test_defaults_and_relative_paths(void **state) {
     assert_false(config->undo_off);
     assert_false(config->rollback_on_failure);
     assert_false(config->rollback_on_reject_limit);
+    assert_false(config->extra_fail);
     assert_null(config->run);
     pr_config_destroy(&config);
     assert_null(config);
@@ -96,6 +97,7 @@ static void test_saved_is_loaded(void **state) {
     config->null_text_keep = true;
     config->rollback_on_failure = true;
     config->rollback_on_reject_limit = true;
+    config->extra_fail = true;
     config->restart = true;
     config->window_bytes = 1 << 25;
     assert_int_equal(pr_config_save(config, s_path, NULL), 0);
@@ -111,6 +113,7 @@ static void test_saved_is_loaded(void **state) {
     assert_true(back->null_text_keep);
     assert_true(back->rollback_on_failure);
     assert_true(back->rollback_on_reject_limit);
+    assert_true(back->extra_fail);
     assert_false(back->undo_off);
     assert_true(back->restart);
     pr_config_destroy(&back);
@@ -148,6 +151,7 @@ static void test_mistakes(void **state) {
         {"{\"undo\": \"Off\"}", ": \"undo\": expected \"on\" or \"off\""},
         {"{\"on_validation_failure\": \"go\"}", ": \"on_validation_failure\": expected \"stop\" or \"rollback\""},
         {"{\"on_reject_limit\": 1}", ": \"on_reject_limit\": expected \"stop\" or \"rollback\""},
+        {"{\"extra\": \"ignore\"}", ": \"extra\": expected \"report\" or \"fail\""},
         {"{\"undo\": \"off\", \"on_validation_failure\": \"rollback\"}",
          ": \"on_validation_failure\" is \"rollback\" and \"undo\" is \"off\": there would be nothing to roll back "
          "with"},

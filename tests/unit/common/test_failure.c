@@ -31,6 +31,12 @@ static const pr_finding_t s_finding = {.kind = "shared_parent_differs",
                                        .source = UINT32_MAX,
                                        .ordinal = 70000};
 
+static const pr_proof_tally_t s_tally = {.stream = "modules",
+                                         .group = "a4e1",
+                                         .value = "\xc3\xa9",
+                                         .count = UINT64_C(5000000001),
+                                         .rows = UINT64_C(1) << 40};
+
 static pr_proof_list_t *s_list(void) {
     pr_proof_list_t *list = pr_proof_list_new(2);
     pr_failure_t failure = s_failure;
@@ -40,6 +46,7 @@ static pr_proof_list_t *s_list(void) {
     pr_proof_list_add_failure(list, &failure);
     pr_proof_list_add_failure(list, &failure); /* counted, not kept */
     pr_proof_list_add_finding(list, &s_finding);
+    pr_proof_list_add_tally(list, &s_tally);
     return list;
 }
 
@@ -87,6 +94,12 @@ static void test_round_trip(void **state) {
     assert_true(back->findings[0].count == UINT64_MAX);
     assert_true(back->findings[0].source == UINT32_MAX);
     assert_true(back->findings[0].ordinal == 70000);
+    assert_int_equal(back->tallies_count, 1);
+    assert_string_equal(back->tallies[0].stream, "modules");
+    assert_string_equal(back->tallies[0].group, "a4e1");
+    assert_string_equal(back->tallies[0].value, "\xc3\xa9");
+    assert_true(back->tallies[0].count == s_tally.count);
+    assert_true(back->tallies[0].rows == s_tally.rows);
     free(data);
     pr_proof_list_destroy(&back);
     pr_proof_list_destroy(&list);
@@ -101,7 +114,7 @@ static void test_empty_and_many(void **state) {
     void *data = NULL;
     size_t size = 0;
     assert_int_equal(pr_proof_list_pack(list, &data, &size), 0);
-    assert_int_equal(size, 4);
+    assert_int_equal(size, 5);
     assert_int_equal(pr_proof_list_unpack(data, size, &back, NULL), 0);
     assert_int_equal(back->failures_total, 0);
     pr_proof_list_destroy(&back);
@@ -137,7 +150,7 @@ static void test_hostile(void **state) {
         assert_int_equal(pr_proof_list_unpack(exact, cut, &back, &err), -PR_E_PROTOCOL);
         assert_null(back);
         char text[100];
-        snprintf(text, sizeof text, "a list of %zu bytes is no list of failures and findings", cut);
+        snprintf(text, sizeof text, "a list of %zu bytes is no list of failures, findings and tallies", cut);
         assert_string_equal(err.text, text);
         free(memory);
     }
@@ -166,23 +179,84 @@ static void s_assert_refused(const void *data, size_t size) {
 
 static void test_hostile_by_hand(void **state) {
     (void)state;
-    s_assert_refused("\x93\x00\xdd\xff\xff\xff\xff", 7);     /* four thousand million failures promised */
-    s_assert_refused("\x93\x00\x90\xdd\xff\xff\xff\xff", 8); /* findings */
-    s_assert_refused("\x93\x00\x90\x90\x00", 5);             /* a byte too many */
-    s_assert_refused("\x93\xff\x90\x90", 4);                 /* a negative total */
-    s_assert_refused("\x93\x00\x91\x99\x05\xa0\xa0\xa0\xa0\xa0\xa0\x00\x00\x90", 14);     /* no such kind */
-    s_assert_refused("\x93\x00\x91\x99\x01\xa0\xa0\xa0\xa0\xa0\xa0\x00\x00\x90", 14);     /* more than the total */
-    s_assert_refused("\x93\x01\x91\x99\x01\xa1\x00\xa0\xa0\xa0\xa0\xa0\x00\x00\x90", 15); /* NUL in a text */
+    s_assert_refused("\x94\x00\xdd\xff\xff\xff\xff", 7);         /* four thousand million failures promised */
+    s_assert_refused("\x94\x00\x90\xdd\xff\xff\xff\xff", 8);     /* findings */
+    s_assert_refused("\x94\x00\x90\x90\xdd\xff\xff\xff\xff", 9); /* tallies */
+    s_assert_refused("\x93\x00\x90\x90", 4);                     /* as it was before there were tallies */
+    s_assert_refused("\x94\x00\x90\x90\x90\x00", 6);             /* a byte too many */
+    s_assert_refused("\x94\xff\x90\x90\x90", 5);                 /* a negative total */
+    s_assert_refused("\x94\x00\x91\x99\x05\xa0\xa0\xa0\xa0\xa0\xa0\x00\x00\x90\x90", 15);     /* no such kind */
+    s_assert_refused("\x94\x00\x91\x99\x01\xa0\xa0\xa0\xa0\xa0\xa0\x00\x00\x90\x90", 15);     /* more than the total */
+    s_assert_refused("\x94\x01\x91\x99\x01\xa1\x00\xa0\xa0\xa0\xa0\xa0\x00\x00\x90\x90", 16); /* NUL in a text */
     pr_proof_list_t *back = NULL;
-    assert_int_equal(pr_proof_list_unpack("\x93\x01\x91\x99\x01\xa1z\xa0\xa0\xa0\xa0\xa0\x00\x00\x90", 15, &back, NULL),
-                     0);
+    assert_int_equal(
+        pr_proof_list_unpack("\x94\x01\x91\x99\x01\xa1z\xa0\xa0\xa0\xa0\xa0\x00\x00\x90\x90", 16, &back, NULL), 0);
     assert_string_equal(back->failures[0].stream, "z");
     pr_proof_list_destroy(&back);
     /* Bytes that are no UTF-8 are replaced. */
     assert_int_equal(
-        pr_proof_list_unpack("\x93\x01\x91\x99\x01\xa2\xc3z\xa0\xa0\xa0\xa0\xa0\x00\x00\x90", 16, &back, NULL), 0);
+        pr_proof_list_unpack("\x94\x01\x91\x99\x01\xa2\xc3z\xa0\xa0\xa0\xa0\xa0\x00\x00\x90\x90", 17, &back, NULL), 0);
     assert_string_equal(back->failures[0].stream, "?z");
     pr_proof_list_destroy(&back);
+}
+
+/* Findings and tallies of one name are one; failures can be taken out again. */
+static void test_what_is_the_same_is_one(void **state) {
+    (void)state;
+    pr_proof_list_t *list = pr_proof_list_new(100);
+    pr_finding_t finding = s_finding;
+    for (uint64_t i = 1; i <= 3; i++) {
+        finding.count = i;
+        finding.detail = i == 1 ? "first" : "later";
+        finding.ordinal = i;
+        pr_proof_list_add_finding(list, &finding);
+    }
+    finding.field = "other";
+    pr_proof_list_add_finding(list, &finding);
+    assert_int_equal(list->findings_count, 2);
+    assert_int_equal(list->findings[0].count, 6);
+    assert_int_equal(list->findings[0].ordinal, 1);
+    assert_string_equal(list->findings[0].detail, "first");
+    for (int i = 0; i < 3000; i++) {
+        char group[16];
+        pr_proof_tally_t tally = {.stream = i % 2 == 0 ? "a" : "b", .group = group, .value = "", .count = 1};
+        snprintf(group, sizeof group, "%d", i % 1500 / 2);
+        pr_proof_list_add_tally(list, &tally);
+    }
+    assert_int_equal(list->tallies_count, 1500);
+    for (size_t i = 0; i < list->tallies_count; i++)
+        assert_int_equal(list->tallies[i].count, 2);
+    pr_proof_list_destroy(&list);
+}
+
+static void test_remove(void **state) {
+    (void)state;
+    pr_proof_list_t *list = pr_proof_list_new(5);
+    pr_failure_t failure = s_failure;
+    for (uint64_t i = 0; i < 8; i++) {
+        failure.offset = i / 2;
+        pr_proof_list_add_failure(list, &failure);
+    }
+    assert_int_equal(list->failures_count, 5);
+    pr_proof_list_remove(list, s_failure.source + 1, 1, 0);
+    assert_int_equal(list->failures_count, 5);
+    pr_proof_list_remove(list, s_failure.source, 1, 2);
+    assert_int_equal(list->failures_count, 3);
+    assert_int_equal(list->failures_total, 6);
+    assert_true(list->failures[0].offset == 0);
+    assert_true(list->failures[2].offset == 2);
+    /* Some of them were counted and not kept. */
+    pr_proof_list_remove(list, s_failure.source, 2, 2);
+    assert_int_equal(list->failures_count, 2);
+    assert_int_equal(list->failures_total, 4);
+    pr_proof_list_remove(list, s_failure.source, 0, 2);
+    assert_int_equal(list->failures_count, 0);
+    assert_int_equal(list->failures_total, 2);
+    for (uint64_t i = 0; i < 5; i++)
+        pr_proof_list_add_failure(list, &failure);
+    assert_int_equal(list->failures_count, 5);
+    s_assert_failure(&list->failures[4], &failure);
+    pr_proof_list_destroy(&list);
 }
 
 static void test_texts_are_cut_between_characters(void **state) {
@@ -203,9 +277,14 @@ static void test_texts_are_cut_between_characters(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),           cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_empty_and_many),  cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_hostile_by_hand), cmocka_unit_test(test_texts_are_cut_between_characters),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_empty_and_many),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_what_is_the_same_is_one),
+        cmocka_unit_test(test_remove),
+        cmocka_unit_test(test_hostile_by_hand),
+        cmocka_unit_test(test_texts_are_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

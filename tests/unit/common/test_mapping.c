@@ -240,6 +240,38 @@ static void test_derived(void **state) {
     pr_mapping_destroy(&mapping);
 }
 
+static void test_declarations(void **state) {
+    pr_mapping_t *mapping = s_load_hub();
+    const pr_stream_t *audits = &mapping->streams[0];
+    const pr_stream_t *modules = &mapping->streams[1];
+    (void)state;
+    assert_int_equal(audits->distribution_by, -1);
+    assert_int_equal(audits->distribution_of, -1);
+    assert_int_equal(audits->position_in, -1);
+    assert_int_equal(audits->position_group, -1);
+    assert_int_equal(audits->position_place, -1);
+    assert_int_equal(audits->declares.stream, 1);
+    assert_string_equal(audits->fields[audits->declares.by].name, "token");
+    assert_string_equal(modules->fields[audits->declares.children_by].name, "audit_token");
+    assert_string_equal(audits->fields[audits->declares.total].name, "total_modules");
+    assert_string_equal(audits->fields[audits->declares.groups].name, "string_count");
+    assert_string_equal(audits->fields[audits->declares.per_group].name, "modules_per_string");
+    assert_string_equal(modules->fields[modules->distribution_by].name, "audit_token");
+    assert_string_equal(modules->fields[modules->distribution_of].name, "status");
+    assert_string_equal(modules->fields[modules->position_in].name, "audit_token");
+    assert_string_equal(modules->fields[modules->position_group].name, "string_number");
+    assert_string_equal(modules->fields[modules->position_place].name, "position_in_string");
+    assert_int_equal(modules->declares.stream, -1);
+    assert_int_equal(modules->declares.by, -1);
+    /* The rows that hold them. */
+    assert_string_equal(pr_stream_row_by(audits, audits->declares.by)->table, "el_audits");
+    assert_string_equal(pr_stream_row_by(modules, modules->distribution_by)->table, "el_modules");
+    assert_null(pr_stream_row_by(audits, 0));
+    assert_string_equal(pr_row_copy_of(&modules->rows[1], 2)->name, "module_identifier");
+    assert_null(pr_row_copy_of(&modules->rows[1], modules->distribution_of));
+    pr_mapping_destroy(&mapping);
+}
+
 static int s_recognise(const pr_mapping_t *mapping, const char *const *names) {
     size_t sizes[8], count = 0;
     for (; names[count] != NULL; count++) {
@@ -343,11 +375,17 @@ static void test_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lint_cases), cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_rows),       cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_value_maps), cmocka_unit_test(test_derived),
-        cmocka_unit_test(test_questions),  cmocka_unit_test(test_unreadable),
-        cmocka_unit_test(test_line_index), cmocka_unit_test(test_line_index_of_rubbish),
+        cmocka_unit_test(test_lint_cases),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_value_maps),
+        cmocka_unit_test(test_derived),
+        cmocka_unit_test(test_declarations),
+        cmocka_unit_test(test_questions),
+        cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_line_index),
+        cmocka_unit_test(test_line_index_of_rubbish),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -319,6 +319,8 @@ char *rw_books(const rw_case_t *the_case, int64_t run) {
                 run, false, 0);
     s_put_query(out, the_case, "touched", "SELECT * FROM pvrelay_touched WHERE run = ?1 ORDER BY table_name, row_id",
                 run, false, 0);
+    s_put_query(out, the_case, "made", "SELECT * FROM pvrelay_made WHERE run = ?1 ORDER BY table_name, row_id", run,
+                false, 0);
     s_put_query(out, the_case, "reject", "SELECT * FROM pvrelay_reject WHERE run = ?1 ORDER BY reject", run, false, 0);
     fclose(out);
     return text;
@@ -633,6 +635,17 @@ static pr_slice_t *s_unpack_slices(const pr_batch_t *batch, zmq_msg_t *frame) {
     return slices;
 }
 
+/* What the validator would have to say of a checkpoint that is proved. */
+static void s_verdict(s_run_t *run, int64_t checkpoint, pr_error_t *err) {
+    pr_proof_list_t *list = pr_proof_list_new(1);
+    pr_proof_list_add_tally(
+        list, &(pr_proof_tally_t){.stream = "modules", .group = "group", .value = "ok", .count = (uint64_t)checkpoint});
+    pr_proof_list_add_finding(
+        list, &(pr_finding_t){.kind = "kept_differs", .stream = "modules", .field = "x", .detail = "y", .count = 1});
+    pr_target_verdict(run->target, run->run.number, checkpoint, list, err);
+    pr_proof_list_destroy(&list);
+}
+
 /* What the writer does with a ROWS. */
 static int64_t s_commit(s_run_t *run, const pr_batch_t *batch, const msgpack_sbuffer *payload) {
     pr_error_t err = PR_ERROR_INIT;
@@ -650,7 +663,7 @@ static int64_t s_commit(s_run_t *run, const pr_batch_t *batch, const msgpack_sbu
     for (size_t i = 0; i < count; i++)
         pr_target_note(run->target, stream, &notes[i], &err);
     if (rw_chance(run->the_case, 2) == 0 && run->run.checkpoint > 0)
-        pr_target_verdict(run->target, run->run.number, run->run.checkpoint, NULL, 0, &err);
+        s_verdict(run, run->run.checkpoint, &err);
     int64_t checkpoint = 0;
     pr_target_counts_t counts;
     pr_target_batch_commit(run->target, batch->digest, &counts, &checkpoint, &err);
@@ -697,10 +710,10 @@ static void s_finish(s_run_t *run) {
     int got;
     while ((got = pr_target_unvalidated(run->target, run->run.number, 0, commits, 64, &err)) > 0) {
         for (int i = 0; i < got; i++)
-            pr_target_verdict(run->target, run->run.number, commits[i].checkpoint, NULL, 0, &err);
+            s_verdict(run, commits[i].checkpoint, &err);
         s_ok(run->the_case, "verdict", &err);
     }
-    pr_target_verdict(run->target, run->run.number, 0, NULL, 0, &err);
+    s_verdict(run, 0, &err);
     pr_target_run_complete(run->target, run->run.number, 0, 0.25, &err);
     s_ok(run->the_case, "complete", &err);
 }

@@ -149,6 +149,13 @@ static void s_check_books(const rw_case_t *the_case, const s_expected_t *expecte
                     expected->point.run) == 0);
     RW_CHECK(the_case,
              rw_ask(the_case, "SELECT count(*) FROM pvrelay_touched WHERE run > ?1", expected->point.run) == 0);
+    RW_CHECK(the_case, rw_ask(the_case, "SELECT count(*) FROM pvrelay_made WHERE run > ?1", expected->point.run) == 0);
+    RW_CHECK(the_case,
+             rw_ask(the_case,
+                    "SELECT count(*) FROM (SELECT checkpoint FROM pvrelay_tally UNION ALL SELECT checkpoint FROM "
+                    "pvrelay_proof_finding) WHERE checkpoint NOT IN (SELECT checkpoint FROM pvrelay_checkpoint) "
+                    "AND ?1 >= 0",
+                    expected->point.run) == 0);
     RW_CHECK(the_case, rw_ask(the_case,
                               "SELECT count(*) FROM pvrelay_run WHERE run > ?1 AND rolled_back_at IS NULL AND run IN "
                               "(SELECT run FROM pvrelay_checkpoint)",

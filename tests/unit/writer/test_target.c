@@ -578,6 +578,20 @@ static void test_verdicts(void **state) {
     pr_target_commit_t commits[4];
     pr_target_run_t run;
     pr_failure_t failures[2] = {s_failure("comment"), s_failure("status")};
+    pr_finding_t finding = {.kind = "kept_differs",
+                            .stream = "audits",
+                            .field = "el_audits.x",
+                            .detail = "like this",
+                            .count = 3,
+                            .source = 1,
+                            .ordinal = 4};
+    pr_proof_tally_t tally = {.stream = "modules", .group = "tok", .value = "ok", .count = 7};
+    pr_proof_list_t *list = pr_proof_list_new(10);
+    pr_proof_list_t *clean = pr_proof_list_new(10);
+    for (int i = 0; i < 2; i++)
+        pr_proof_list_add_failure(list, &failures[i]);
+    pr_proof_list_add_finding(list, &finding);
+    pr_proof_list_add_tally(list, &tally);
     fx_open(fx);
     fx_begin(fx, S_RUN_1, 3, 0);
     for (int i = 0; i < 2; i++) {
@@ -597,9 +611,9 @@ static void test_verdicts(void **state) {
     assert_int_equal(pr_target_unvalidated(fx->target, 1, 1, commits, 4, &err), 1);
     assert_int_equal(pr_target_unvalidated(fx->target, 1, 0, commits, 1, &err), 1);
     /* One of its own, then repeated with other words: the first counts. */
-    assert_int_equal(pr_target_verdict(fx->target, 1, 1, failures, 2, &err), 0);
-    assert_int_equal(pr_target_verdict(fx->target, 1, 1, NULL, 0, &err), 0);
-    assert_int_equal(pr_target_verdict(fx->target, 1, 1, failures, 2, &err), 0);
+    assert_int_equal(pr_target_verdict(fx->target, 1, 1, list, &err), 0);
+    assert_int_equal(pr_target_verdict(fx->target, 1, 1, clean, &err), 0);
+    assert_int_equal(pr_target_verdict(fx->target, 1, 1, list, &err), 0);
     fx_assert_sql(
         fx,
         "SELECT group_concat(run || ' ' || checkpoint || ' ' || kind || ' ' || stream || ' ' || table_name || ' ' || "
@@ -610,23 +624,88 @@ static void test_verdicts(void **state) {
     /* One inside a batch goes with it. */
     assert_int_equal(pr_target_batch_begin(fx->target, 1, &fx->plan->sources[0], fx_range(0, 2, 1), &err), 0);
     assert_int_equal(pr_target_unvalidated(fx->target, 1, 0, commits, 4, &err), 1);
-    assert_int_equal(pr_target_verdict(fx->target, 1, 2, NULL, 0, &err), 0);
-    assert_int_equal(pr_target_verdict(fx->target, 1, 3, NULL, 0, &err), -PR_E_PROTOCOL);
+    assert_int_equal(pr_target_verdict(fx->target, 1, 2, clean, &err), 0);
+    assert_int_equal(pr_target_verdict(fx->target, 1, 3, clean, &err), -PR_E_PROTOCOL);
     snprintf(expected, sizeof expected, "%s: run 1 has no checkpoint 3", fx->path);
     assert_string_equal(err.text, expected);
     pr_target_batch_rollback(fx->target);
     fx_assert_sql(fx, "SELECT group_concat(validated) FROM pvrelay_checkpoint", "2,0");
     pr_error_clear(&err);
-    assert_int_equal(pr_target_verdict(fx->target, 1, 2, NULL, 0, &err), 0);
+    assert_int_equal(pr_target_verdict(fx->target, 1, 2, clean, &err), 0);
     fx_assert_sql(fx, "SELECT group_concat(validated) FROM pvrelay_checkpoint", "2,1");
-    /* Of the whole. */
-    assert_int_equal(pr_target_verdict(fx->target, 1, 0, failures, 1, &err), 0);
-    assert_int_equal(pr_target_verdict(fx->target, 1, 0, failures, 1, &err), 0);
-    fx_assert_sql(fx, "SELECT count(*) FROM pvrelay_failure WHERE checkpoint IS NULL", "1");
-    assert_int_equal(pr_target_verdict(fx->target, 9, 0, NULL, 0, &err), -PR_E_INTERNAL);
+    static const char findings[] = "SELECT group_concat(checkpoint || ' ' || kind || ' ' || stream || ' ' || field || "
+                                   "' ' || count || ' ' || source "
+                                   "|| ' ' || ordinal || ' ' || detail, ';') FROM pvrelay_proof_finding";
+    static const char tallies[] =
+        "SELECT group_concat(checkpoint || ' ' || stream || ' ' || group_key || ' ' || value || "
+        "' ' || count, ';') FROM pvrelay_tally";
+    fx_assert_sql(fx, findings, "1 kept_differs audits el_audits.x 3 1 4 like this");
+    fx_assert_sql(fx, tallies, "1 modules tok ok 7");
+    /* Of the whole, which there is at the end; one replaces the other. */
+    assert_int_equal(pr_target_verdict(fx->target, 1, 0, list, &err), -PR_E_PROTOCOL);
+    snprintf(expected, sizeof expected, "%s: run 1 is not finished, and is judged as a whole", fx->path);
+    assert_string_equal(err.text, expected);
+    pr_error_clear(&err);
+    int64_t finish = 0;
+    fx_audit_t last = fx_audit("tok3");
+    fx_make_audit(fx, &last, &record);
+    fx_batch(fx, 0, 2, &record, 1, NULL);
+    assert_int_equal(pr_target_verdict(fx->target, 1, 3, clean, &err), 0);
+    assert_int_equal(pr_target_run_finish(fx->target, 1, &finish, &err), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pr_target_verdict(fx->target, 1, 0, list, &err), 0);
+    fx_assert_sql(fx, "SELECT count(*) FROM pvrelay_failure WHERE checkpoint IS NULL", "2");
+    fx_assert_sql(fx, "SELECT group_concat(checkpoint || ' ' || count) FROM pvrelay_proof_finding", "1 3,4 3");
     assert_int_equal(pr_target_run_find(fx->target, S_RUN_1, &run, NULL), 1);
-    assert_int_equal(run.failures, 2);
+    assert_int_equal(run.failures, 3);
+    assert_int_equal(pr_target_verdict(fx->target, 1, 0, clean, &err), 0);
+    fx_assert_sql(fx, "SELECT count(*) FROM pvrelay_failure WHERE checkpoint IS NULL", "0");
+    fx_assert_sql(fx, findings, "1 kept_differs audits el_audits.x 3 1 4 like this");
+    fx_assert_sql(fx, "SELECT group_concat(validated) FROM pvrelay_checkpoint", "2,1,1,1");
+    assert_int_equal(pr_target_verdict(fx->target, 9, 0, clean, &err), -PR_E_INTERNAL);
+    pr_proof_list_destroy(&list);
+    pr_proof_list_destroy(&clean);
+    assert_int_equal(pr_target_run_find(fx->target, S_RUN_1, &run, NULL), 1);
+    assert_int_equal(run.failures, 1);
     assert_int_equal(run.unvalidated, 0);
+}
+
+/* Who made which row: of shared rows, of those found through others, and of those with columns that are kept. */
+static void test_made_rows(void **state) {
+    fx_t *fx = *state;
+    static const char made[] =
+        "SELECT group_concat(table_name || ' ' || row_id || ' ' || run || ' ' || checkpoint || ' ' "
+        "|| source || ' ' || ordinal, ';') FROM pvrelay_made";
+    fx_record_t records[3];
+    fx_open(fx);
+    fx_sql(fx, "INSERT INTO clients (id, name) VALUES (7, 'somebody''s own')");
+    fx_begin(fx, S_RUN_1, 3, 2);
+    fx_audit_t audits[2] = {fx_audit("tok"), fx_audit("tok2")};
+    for (int i = 0; i < 2; i++)
+        fx_make_audit(fx, &audits[i], &records[i]);
+    pr_error_t err = PR_ERROR_INIT;
+    assert_int_equal(pr_target_keep_undo(fx->target, &err), 0);
+    fx_batch(fx, 0, 0, &records[0], 1, NULL);
+    fx_assert_sql(fx, made,
+                  "clients 8 1 1 0 0;el_audits 1 1 1 0 0;interventions 1 1 1 0 0;projects 1 1 1 0 0;users 1 1 1 0 0");
+    /* The second record shares the first one's rows, and the third is the first again: nothing new was made. */
+    records[2] = records[0];
+    fx_batch(fx, 0, 1, &records[1], 2, NULL);
+    fx_assert_sql(fx,
+                  "SELECT group_concat(table_name || ' ' || row_id || ' ' || checkpoint || ' ' || ordinal, ';') FROM "
+                  "pvrelay_made WHERE checkpoint > 1",
+                  "el_audits 2 2 1;interventions 2 2 1");
+    /* A record that is rejected made nothing, and neither does a batch that is not committed. */
+    fx_module_t orphan = fx_module("nowhere", "M1");
+    fx_module_t module = fx_module("tok", "M2");
+    fx_make_module(fx, &orphan, &records[0]);
+    fx_make_module(fx, &module, &records[1]);
+    fx_batch(fx, 1, 0, &records[0], 2, NULL);
+    fx_assert_sql(fx, "SELECT count(*) FROM pvrelay_made WHERE table_name <> 'users'", "6");
+    fx_assert_sql(fx, "SELECT count(*) = (SELECT count(*) FROM users) FROM pvrelay_made WHERE table_name = 'users'",
+                  "1");
+    fx_assert_sql(fx, "SELECT count(*) FROM pvrelay_made WHERE source = 1 AND ordinal = 0", "0");
+    assert_string_equal(err.text, "");
 }
 
 static void test_notes_and_findings(void **state) {
@@ -751,6 +830,7 @@ int main(void) {
         TEST(test_locked_by_another_writer),
         TEST(test_rows_that_others_remove_between_batches_are_noticed),
         TEST(test_verdicts),
+        TEST(test_made_rows),
         TEST(test_notes_and_findings),
         TEST(test_finish_needs_the_end_and_happens_once),
         TEST(test_finish_after_a_restart_sets_rates_of_earlier_batches),

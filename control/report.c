@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* The heap of facts that a report is made of. */
+#include "control/report.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/alloc.h"
+#include "control/format.h"
+#include "control/report_proof.h"
+
+/* A text as a report holds it. *Returns new*. */
+static char *s_copy(const char *text) {
+    return pr_format_clean(pr_xstrdup(text != NULL ? text : ""));
+}
+
+/* The time in UTC. *Returns new*. */
+static char *s_now(void) {
+    char text[32];
+    struct tm tm;
+    time_t now = time(NULL);
+    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", gmtime_r(&now, &tm));
+    return pr_xstrdup(text);
+}
+
+pr_report_t *pr_report_new(pr_report_kind_t kind, const char *target) {
+    pr_report_t *report = pr_xcalloc(1, sizeof *report);
+    report->kind = kind;
+    report->target = s_copy(target);
+    report->command = pr_xstrdup("");
+    report->api = pr_xstrdup("");
+    report->mapping_name = pr_xstrdup("");
+    report->mapping_path = pr_xstrdup("");
+    report->mapping_digest = pr_xstrdup("");
+    report->made_at = s_now();
+    report->outcome = -1;
+    return report;
+}
+
+/* ---- destroying ---- */
+
+static void s_free_group(pr_report_group_t *group, size_t columns) {
+    for (size_t i = 0; i < group->shares_count; i++) {
+        for (size_t k = 0; k <= columns; k++)
+            free(group->shares[i].values[k]);
+        free(group->shares[i].values);
+    }
+    free(group->shares);
+    free(group->key);
+    free(group->label);
+}
+
+static void s_free_distribution(pr_report_distribution_t *distribution) {
+    s_free_group(&distribution->all, distribution->columns_count);
+    for (size_t i = 0; i < distribution->groups_count; i++)
+        s_free_group(&distribution->groups[i], distribution->columns_count);
+    for (size_t i = 0; i < distribution->columns_count; i++)
+        free(distribution->columns[i]);
+    free(distribution->groups);
+    free(distribution->columns);
+    free(distribution->stream);
+    free(distribution->by);
+    free(distribution->of);
+    free(distribution->table);
+    free(distribution->label_name);
+}
+
+static void s_free_texts(const char *const *texts, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        free((void *)texts[i]); /* what s_copy made */
+}
+
+/* The strings of each element of a list of the report. */
+#define S_FREE_EACH(list, count, ...)                                                                                  \
+    for (size_t i = 0; i < (count); i++) {                                                                             \
+        const char *const texts[] = {__VA_ARGS__};                                                                     \
+        s_free_texts(texts, sizeof texts / sizeof texts[0]);                                                           \
+    }                                                                                                                  \
+    free(list)
+
+void pr_report_destroy(pr_report_t **report) {
+    if (report == NULL || *report == NULL)
+        return;
+    pr_report_t *self = *report;
+    S_FREE_EACH(self->sources, self->sources_count, self->sources[i].path, self->sources[i].stream,
+                self->sources[i].digest);
+    S_FREE_EACH(self->streams, self->streams_count, self->streams[i].name);
+    S_FREE_EACH(self->findings, self->findings_count, self->findings[i].kind, self->findings[i].stream,
+                self->findings[i].field, self->findings[i].detail, self->findings[i].path);
+    S_FREE_EACH(self->rejects, self->rejects_count, self->rejects[i].reason, self->rejects[i].stream,
+                self->rejects[i].field, self->rejects[i].detail, self->rejects[i].path);
+    S_FREE_EACH(self->failures, self->failures_count, self->failures[i].kind, self->failures[i].stream,
+                self->failures[i].table, self->failures[i].key, self->failures[i].column, self->failures[i].expected,
+                self->failures[i].stored, self->failures[i].path);
+    S_FREE_EACH(self->tallies, self->tallies_count, self->tallies[i].stream, self->tallies[i].group,
+                self->tallies[i].value);
+    S_FREE_EACH(self->tables, self->tables_count, self->tables[i].table);
+    for (size_t i = 0; i < self->distributions_count; i++)
+        s_free_distribution(&self->distributions[i]);
+    free(self->distributions);
+    json_decref(self->mapping);
+    const char *const texts[] = {self->target,       self->command,      self->made_at,       self->api,
+                                 self->mapping_name, self->mapping_path, self->mapping_digest};
+    s_free_texts(texts, sizeof texts / sizeof texts[0]);
+    free(self);
+    *report = NULL;
+}
+
+/* ---- filling ---- */
+
+/* Does a word need quotes in a shell? */
+static bool s_is_plain(const char *word) {
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%+,-./:=@_";
+    return *word != '\0' && strspn(word, plain) == strlen(word);
+}
+
+char *pr_report_quote(const char *word) {
+    if (s_is_plain(word))
+        return pr_xstrdup(word);
+    char *quoted = pr_xcalloc(4 * strlen(word) + 3, 1);
+    size_t used = 0;
+    quoted[used++] = '\'';
+    for (const char *at = word; *at != '\0'; at++) {
+        if (*at == '\'') {
+            memcpy(quoted + used, "'\\''", 4);
+            used += 4;
+        } else {
+            quoted[used++] = *at;
+        }
+    }
+    quoted[used] = '\'';
+    return quoted;
+}
+
+char *pr_report_undo_command(const pr_report_t *report, bool dry) {
+    char *target = pr_report_quote(report->target);
+    char *command = pr_xasprintf("pvrelay rollback --target %s --to %" PRId64 "%s", target, report->undo.checkpoint,
+                                 dry ? " --dry-run" : "");
+    free(target);
+    return command;
+}
+
+void pr_report_set_command(pr_report_t *report, int argc, char *const *argv) {
+    char *command = pr_xstrdup("pvrelay");
+    for (int i = 0; i < argc; i++) {
+        char *word = pr_report_quote(argv[i]);
+        char *longer = pr_xasprintf("%s %s", command, word);
+        free(word);
+        free(command);
+        command = longer;
+    }
+    free(report->command);
+    report->command = pr_format_clean(command);
+}
+
+void pr_report_add_source(pr_report_t *report, const pr_plan_source_t *source) {
+    report->sources = pr_xrealloc(report->sources, (report->sources_count + 1) * sizeof *report->sources);
+    report->sources[report->sources_count++] =
+        (pr_report_source_t){.path = s_copy(source->path),
+                             .stream = s_copy(source->stream),
+                             .digest = pr_xasprintf("%016llx", (unsigned long long)source->digest),
+                             .size = source->size,
+                             .records = source->records,
+                             .bytes = source->bytes};
+}
+
+pr_report_stream_t *pr_report_stream(pr_report_t *report, const char *name) {
+    char *copy = s_copy(name);
+    for (size_t i = 0; i < report->streams_count; i++) {
+        if (strcmp(report->streams[i].name, copy) != 0)
+            continue;
+        free(copy);
+        return &report->streams[i];
+    }
+    report->streams = pr_xrealloc(report->streams, (report->streams_count + 1) * sizeof *report->streams);
+    pr_report_stream_t *stream = &report->streams[report->streams_count++];
+    *stream = (pr_report_stream_t){.name = copy, .seconds = -1};
+    return stream;
+}
+
+void pr_report_add_finding(pr_report_t *report, const pr_report_finding_t *finding) {
+    report->findings = pr_xrealloc(report->findings, (report->findings_count + 1) * sizeof *report->findings);
+    report->findings[report->findings_count++] = (pr_report_finding_t){.kind = s_copy(finding->kind),
+                                                                       .stream = s_copy(finding->stream),
+                                                                       .field = s_copy(finding->field),
+                                                                       .detail = s_copy(finding->detail),
+                                                                       .path = s_copy(finding->path),
+                                                                       .count = finding->count,
+                                                                       .ordinal = finding->ordinal};
+}
+
+void pr_report_add_reject(pr_report_t *report, const pr_report_reject_t *reject) {
+    report->rejects = pr_xrealloc(report->rejects, (report->rejects_count + 1) * sizeof *report->rejects);
+    report->rejects[report->rejects_count++] = (pr_report_reject_t){.reason = s_copy(reject->reason),
+                                                                    .stream = s_copy(reject->stream),
+                                                                    .field = s_copy(reject->field),
+                                                                    .detail = s_copy(reject->detail),
+                                                                    .path = s_copy(reject->path),
+                                                                    .offset = reject->offset,
+                                                                    .count = reject->count};
+}
+
+void pr_report_add_failure(pr_report_t *report, const pr_report_failure_t *failure) {
+    report->failures_total++;
+    if (report->failures_count == PR_REPORT_FAILURES_MAX)
+        return;
+    report->failures = pr_xrealloc(report->failures, (report->failures_count + 1) * sizeof *report->failures);
+    report->failures[report->failures_count++] = (pr_report_failure_t){.kind = s_copy(failure->kind),
+                                                                       .stream = s_copy(failure->stream),
+                                                                       .table = s_copy(failure->table),
+                                                                       .key = s_copy(failure->key),
+                                                                       .column = s_copy(failure->column),
+                                                                       .expected = s_copy(failure->expected),
+                                                                       .stored = s_copy(failure->stored),
+                                                                       .path = s_copy(failure->path),
+                                                                       .offset = failure->offset,
+                                                                       .checkpoint = failure->checkpoint};
+}
+
+void pr_report_add_tally(pr_report_t *report, const char *stream, const char *group, const char *value,
+                         uint64_t count) {
+    if ((report->tallies_count & (report->tallies_count - 1)) == 0) { /* room for a power of two */
+        size_t room = report->tallies_count == 0 ? 1 : report->tallies_count * 2;
+        report->tallies = pr_xrealloc(report->tallies, room * sizeof *report->tallies);
+    }
+    report->tallies[report->tallies_count++] =
+        (pr_report_tally_t){.stream = s_copy(stream), .group = s_copy(group), .value = s_copy(value), .count = count};
+}
+
+/* The path of a source, by its index. Borrowed. */
+static const char *s_path(const pr_report_t *report, uint32_t source) {
+    return source < report->sources_count ? report->sources[source].path : NULL;
+}
+
+/* Is a finding one of the proof of the whole, which is of no single record? */
+static bool s_has_place(const char *kind) {
+    static const char *const whole[] = {"extra_row",          "declared_total", "declared_geometry",
+                                        "duplicate_position", "made_rows",      "foreign_key_elsewhere"};
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
+        if (strcmp(whole[i], kind) == 0)
+            return false;
+    }
+    return true;
+}
+
+void pr_report_add_proof(pr_report_t *report, const pr_proof_list_t *list) {
+    for (size_t i = 0; i < list->failures_count; i++) {
+        const pr_failure_t *failure = &list->failures[i];
+        pr_report_add_failure(report, &(pr_report_failure_t){.kind = pr_failure_word(failure->kind),
+                                                             .stream = failure->stream,
+                                                             .table = failure->table,
+                                                             .key = failure->key,
+                                                             .column = failure->column,
+                                                             .expected = failure->expected,
+                                                             .stored = failure->stored,
+                                                             .path = s_path(report, failure->source),
+                                                             .offset = failure->offset});
+    }
+    report->failures_total += list->failures_total - list->failures_count;
+    for (size_t i = 0; i < list->findings_count; i++) {
+        const pr_finding_t *finding = &list->findings[i];
+        pr_report_add_finding(
+            report, &(pr_report_finding_t){.kind = finding->kind,
+                                           .stream = finding->stream,
+                                           .field = finding->field,
+                                           .detail = finding->detail,
+                                           .count = finding->count,
+                                           .path = s_has_place(finding->kind) ? s_path(report, finding->source) : NULL,
+                                           .ordinal = finding->ordinal});
+    }
+    for (size_t i = 0; i < list->tallies_count; i++)
+        pr_report_add_tally(report, list->tallies[i].stream, list->tallies[i].group, list->tallies[i].value,
+                            list->tallies[i].count);
+}
+
+/* ---- looking ---- */
+
+const char *pr_report_verdict(const pr_report_t *report) {
+    if (*report->run.rolled_back_at != '\0')
+        return "taken_back";
+    switch (report->outcome) {
+    case 0:
+        return "good";
+    case 3:
+        return "rejects";
+    case 4:
+        return "failed";
+    default:
+        return "incomplete";
+    }
+}
+
+size_t pr_report_findings_end(const pr_report_t *report, size_t first, uint64_t *ret_count) {
+    const pr_report_finding_t *finding = &report->findings[first];
+    size_t end = first + 1;
+    *ret_count = finding->count;
+    while (strcmp(finding->kind, "extra_row") == 0 && end < report->findings_count &&
+           strcmp(finding->kind, report->findings[end].kind) == 0 &&
+           strcmp(finding->stream, report->findings[end].stream) == 0)
+        *ret_count += report->findings[end++].count;
+    return end;
+}
+
+bool pr_report_stream_balances(const pr_report_t *report, const pr_report_stream_t *stream) {
+    if (report->kind == PR_REPORT_VERIFY)
+        return stream->read == stream->validated + stream->rejected && stream->read == stream->exported;
+    bool complete = strcmp(report->run.state, "complete") == 0;
+    return stream->read == stream->written + stream->unchanged + stream->rejected &&
+           (!complete || stream->read == stream->exported);
+}
+
+bool pr_report_balances(const pr_report_t *report) {
+    for (size_t i = 0; i < report->streams_count; i++) {
+        if (!pr_report_stream_balances(report, &report->streams[i]))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""A validator that is killed again and again, and one that comes when everything is committed: every row is proved, counted once."""
+
+import contextlib
+import os
+import pathlib
+import random
+import sqlite3
+import subprocess
+import sys
+import unittest
+
+import pipeline
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/mutants"))
+
+import world  # noqa: E402
+
+KILLS = int(os.environ.get("PVRELAY_KILLS", "8"))
+SEED = int(os.environ.get("PVRELAY_SEED", "1"))
+
+# A client and a technician that are there already, with other values than the export says: findings of the proof.
+OWN_ROWS = """
+INSERT INTO users (id, email, name, role) VALUES (70, 'k@hub.example', 'K. N''Diaye', 'admin');
+INSERT INTO clients (id, name, notes) VALUES (50, 'Énergies du Sud', 'our best client');
+"""
+
+
+def what_was_found(target):
+    """All that the proof left in the books: per commit, by its place, and altogether. Numbers of checkpoints may differ."""
+    place = "SELECT c.kind, c.source, c.first_ordinal, c.records, "
+    return {
+        "verdicts": pipeline.query(target, place + "c.validated FROM pvrelay_checkpoint c ORDER BY 1, 2, 3"),
+        "findings": pipeline.query(target, place + "f.kind, f.stream, f.field, f.count, f.source, f.ordinal, f.detail"
+                                   " FROM pvrelay_proof_finding f JOIN pvrelay_checkpoint c USING (checkpoint) ORDER BY 1, 2, 3, 5, 6, 7"),
+        "tallies": pipeline.query(target, place + "t.stream, t.group_key, t.value, t.count"
+                                  " FROM pvrelay_tally t JOIN pvrelay_checkpoint c USING (checkpoint) ORDER BY 1, 2, 3, 5, 6, 7"),
+        "notes": pipeline.query(target, "SELECT kind, stream, field, count, source, ordinal, detail FROM pvrelay_finding ORDER BY 1, 2, 3"),
+        "failures": pipeline.query(target, "SELECT kind, table_name, row_key, column_name, expected, stored FROM pvrelay_failure"
+                                   " ORDER BY failure"),
+        "made": pipeline.query(target, "SELECT table_name, row_id, source, ordinal FROM pvrelay_made ORDER BY 1, 2"),
+    }
+
+
+class LateValidator(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.holder = pipeline.folder()
+        cls.root = cls.holder.__enter__()
+        generated = pipeline.generate(cls.root / "exports", "--audits", 30, "--modules-per-audit", 120, "--trap", "unknown-status=9",
+                                      "--trap", "orphan-module=3", "--trap", "null-text=200", "--trap", "integer-2-53=4", "--trap", "duplicate-module=20")
+        # Keys that stand twice: in one commit and far apart, alike and with other values.
+        again = [{**world.module(number, index, 0), "id": 9000 + number, "comment": value} for number in (1, 2) for index in (0, 7, 23)
+                 for value in ("later", world.module(number, index, 0)["comment"])]
+        cls.exports = [*generated, *world.make(cls.root / "world", rejects=True), world.write(cls.root / "world", "again", again)]
+        cls.settings = {"batch_bytes": 16384, "window_bytes": 65536, "resend_ms": 300}
+        cls.base = cls.root / "base.db"
+        subprocess.run([pipeline.BIN / "pvrelay", "migrate", "--target", cls.base], check=True, stdout=subprocess.DEVNULL)
+        with contextlib.closing(sqlite3.connect(cls.base)) as db:
+            db.executescript(OWN_ROWS)
+        cls.reference = cls.new_target("reference")
+        config = pipeline.write_config(cls.root / "reference.json", cls.exports, cls.reference, cls.root / "r", **cls.settings)
+        pipeline.run(cls.exports, cls.reference, "--config", config, "--run-dir", cls.root / "r", expect=3)
+        cls.found = what_was_found(cls.reference)
+        cls.rows = pipeline.dump(cls.reference)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.holder.__exit__(None, None, None)
+
+    @classmethod
+    def new_target(cls, name):
+        target = cls.root / f"{name}.db"
+        target.write_bytes(cls.base.read_bytes())
+        return target
+
+    def start(self, program, config, run_dir, environment=None):
+        """A daemon by hand; it is there when it holds its lock."""
+        arguments = ["--instance", "1"] if program == "transformer" else []
+        process = subprocess.Popen([pipeline.BIN / f"pvrelay-{program}", "--config", config, *arguments], stderr=subprocess.PIPE, text=True,
+                                   env={**os.environ, **(environment or {})})
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        who = f"{program}-1" if program == "transformer" else program
+        pipeline.wait_until(lambda: process.poll() is not None or pipeline.pid_of(run_dir, who) == process.pid, f"{who} to start")
+        return process
+
+    def begin(self, name):
+        """A target, and all daemons but the validator, on their way."""
+        target, run_dir = self.new_target(name), self.root / f"d-{name}"
+        config = pipeline.write_config(self.root / f"{name}.json", self.exports, target, run_dir, **self.settings)
+        others = {program: self.start(program, config, run_dir) for program in ("reader", "transformer", "writer")}
+        return target, run_dir, config, others
+
+    def wait_for_all_commits(self, target):
+        total = sum(row[3] for row in self.found["verdicts"])
+        pipeline.wait_until(lambda: pipeline.checkpoints(target) > 0 and
+                            pipeline.query(target, "SELECT sum(records) FROM pvrelay_checkpoint")[0][0] == total, "everything to be committed")
+
+    def end(self, target, processes):
+        for who, process in processes.items():
+            _, errors = process.communicate(timeout=pipeline.DEADLINE)
+            self.assertEqual(process.returncode, 3, f"{who}: {errors}")
+        self.assert_as_undisturbed(target)
+
+    def assert_as_undisturbed(self, target):
+        found = what_was_found(target)
+        self.assertEqual({row[-1] for row in found["verdicts"]}, {1}, "not every row is proved")
+        for what, rows in self.found.items():
+            with self.subTest(books=what):
+                self.assertEqual(found[what], rows)
+        pipeline.assert_same_dump(self, self.rows, pipeline.dump(target))
+        pipeline.assert_accounted(self, target)
+
+    def test_reference(self):
+        """There is something to lose: commits, findings of the proof and of the transformer, tallies of each commit with modules."""
+        self.assertGreater(len(self.found["verdicts"]), 60)
+        self.assertEqual(self.found["failures"], [])
+        self.assertIn("shared_parent_differs", {row[4] for row in self.found["findings"]})
+        self.assertIn("null_text", {row[0] for row in self.found["notes"]})
+        for stream in ("audits", "modules"):
+            accepted = pipeline.query(self.reference, "SELECT sum(c.records - c.rejected) FROM pvrelay_checkpoint c JOIN pvrelay_source s"
+                                      " USING (run, source) WHERE s.stream = ? AND c.kind = 'batch'", stream)[0][0]
+            self.assertEqual(sum(row[-1] for row in self.found["tallies"] if row[4] == stream), accepted, stream)
+        self.assertGreater(len(self.found["made"]), 20)
+
+    def test_started_last(self):
+        """When the validator starts the writer has committed the last record."""
+        target, run_dir, config, processes = self.begin("last")
+        self.wait_for_all_commits(target)
+        self.assertEqual(pipeline.query(target, "SELECT count(*) FROM pvrelay_checkpoint WHERE validated <> 0"), [(0,)])
+        self.assertEqual(pipeline.query(target, "SELECT count(*) FROM pvrelay_tally"), [(0,)])
+        processes["validator"] = self.start("validator", config, run_dir)
+        self.end(target, processes)
+
+    def test_killed_in_the_middle(self):
+        """Killed whenever some more commits have been proved, started again each time; the writer goes on meanwhile."""
+        target, run_dir, config, processes = self.begin("middle")
+        chance = random.Random(SEED)
+        validator, proved = self.start("validator", config, run_dir), 0
+
+        def more_proved():
+            if validator.poll() is not None:
+                raise AssertionError(f"the validator ended with {validator.returncode}: {validator.stderr.read()}")
+            with contextlib.suppress(sqlite3.OperationalError):
+                count = pipeline.query(target, "SELECT count(*) FROM pvrelay_checkpoint WHERE validated <> 0")[0][0]
+                return count if count > proved else 0
+            return 0
+
+        killed = 0
+        while killed < KILLS and proved < len(self.found["verdicts"]) * killed // KILLS + 20:
+            proved = pipeline.wait_until(more_proved, f"a verdict after {proved}") + chance.randrange(3)
+            if proved >= len(self.found["verdicts"]) - 4:
+                break
+            validator.kill()
+            validator.wait()
+            killed += 1
+            validator = self.start("validator", config, run_dir)
+        self.assertGreaterEqual(killed, 3)
+        self.end(target, {**processes, "validator": validator})
+
+    def test_killed_at_its_windows(self):
+        """Before a verdict is sent, and just after: the writer gets it never or once more, and counts it once."""
+        for window in ("validator.before-verdict", "validator.after-verdict"):
+            with self.subTest(window=window):
+                target, run_dir, config, processes = self.begin(window.replace(".", "-"))
+                for turn in (1, 3, 7, 2):
+                    validator = self.start("validator", config, run_dir, {"PVRELAY_FAULT": f"{window}@{turn}",
+                                                                          "PVRELAY_FAULT_MARKER": str(self.root / f"{window}-{turn}")})
+                    validator.wait(timeout=pipeline.DEADLINE)
+                    self.assertEqual(validator.returncode, -9, validator.stderr.read())
+                self.end(target, {**processes, "validator": self.start("validator", config, run_dir)})
+
+    def test_killed_at_the_proof_of_the_whole(self):
+        """The last verdict is that of the whole: it is given anew, and its findings are stored once."""
+        target, run_dir, config, processes = self.begin("whole")
+        self.wait_for_all_commits(target)
+        for turn in range(3):
+            validator = self.start("validator", config, run_dir, {"PVRELAY_FAULT": "validator.before-whole",
+                                                                  "PVRELAY_FAULT_MARKER": str(self.root / f"whole-struck-{turn}")})
+            validator.wait(timeout=pipeline.DEADLINE)
+            self.assertEqual(validator.returncode, -9, validator.stderr.read())
+            self.assertEqual(pipeline.query(target, "SELECT kind FROM pvrelay_checkpoint WHERE validated = 0"), [("finish",)])
+        self.end(target, {**processes, "validator": self.start("validator", config, run_dir)})
+
+    def test_killed_by_the_run(self):
+        """`pvrelay run` starts a validator that dies anew, as often as it dies."""
+        target, run_dir = self.new_target("run"), self.root / "d-run"
+        config = pipeline.write_config(self.root / "run.json", self.exports, target, run_dir, **self.settings)
+        pipeline.run(self.exports, target, "--config", config, "--run-dir", run_dir, expect=3,
+                     environment={"PVRELAY_FAULT": "validator.after-verdict@5", "PVRELAY_FAULT_MARKER": str(self.root / "run-struck")})
+        self.assertTrue((self.root / "run-struck").exists())
+        self.assert_as_undisturbed(target)
+
+
+if __name__ == "__main__":
+    unittest.main()
