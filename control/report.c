@@ -123,12 +123,12 @@ char *pr_report_quote(const char *word) {
     size_t used = 0;
     quoted[used++] = '\'';
     for (const char *at = word; *at != '\0'; at++) {
-        if (*at == '\'') {
-            memcpy(quoted + used, "'\\''", 4);
-            used += 4;
-        } else {
+        if (*at != '\'') {
             quoted[used++] = *at;
+            continue;
         }
+        for (const char *escape = "'\\''"; *escape != '\0'; escape++)
+            quoted[used++] = *escape;
     }
     quoted[used] = '\'';
     return quoted;

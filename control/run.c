@@ -373,7 +373,9 @@ int pr_run_execute(pr_config_t *config, const pr_run_options_t *options, pr_erro
     if (result < 0 && report != NULL)
         s_tell_position(config, report);
     if (result == 0)
-        result = reported < 0 ? reported : s_finish(report, (pr_report_language_t)options->language, outcome, err);
+        result = reported < 0 || report == NULL
+                     ? reported
+                     : s_finish(report, (pr_report_language_t)options->language, outcome, err);
     pr_report_destroy(&report);
     pr_meter_destroy(&meter);
     pr_mapping_destroy(&mapping);

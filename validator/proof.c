@@ -82,8 +82,11 @@ static void s_tally_flush(pr_walk_t *walk) {
     char group[S_TALLY_BYTES + 1];
     char value[S_TALLY_BYTES + 1];
     for (size_t i = 0; i < tallying->count; i++) {
-        pr_proof_tally_t tally = {
-            .stream = walk->stream->name, .group = group, .value = value, .count = tallying->counts[i]};
+        pr_proof_tally_t tally = {.stream = walk->stream->name,
+                                  .group = group,
+                                  .value = value,
+                                  .count = tallying->counts[i],
+                                  .rows = tallying->rows[i]};
         if (s_tally_text(&tallying->group, group) && s_tally_text(&tallying->values[i], value))
             pr_proof_list_add_tally(walk->list, &tally);
         else
@@ -92,9 +95,12 @@ static void s_tally_flush(pr_walk_t *walk) {
     tallying->count = 0;
 }
 
-/* Count the record at hand. Records of a group mostly follow each other, and have few values. */
+/* Count the record at hand, and the row that it was found to be. Records of a group mostly follow each other, and have
+ * few values. */
 static void s_tally(pr_walk_t *walk, const pr_value_t *values) {
     const pr_proof_stream_t *opened = walk->opened;
+    int64_t id = pr_inverse_row_id(opened->inverse, opened->tally_row);
+    uint64_t row = id != 0 ? pr_proof_mix(id) : 0;
     pr_proof_tallying_t *tallying = &walk->opened->tallying;
     if (opened->tally_by < 0)
         return;
@@ -106,6 +112,7 @@ static void s_tally(pr_walk_t *walk, const pr_value_t *values) {
     for (size_t i = 0; i < tallying->count; i++) {
         if (pr_value_equal(&tallying->values[i], value)) {
             tallying->counts[i]++;
+            tallying->rows[i] += row;
             return;
         }
     }
@@ -116,6 +123,7 @@ static void s_tally(pr_walk_t *walk, const pr_value_t *values) {
         tallying->place = pr_walk_place(walk);
     }
     tallying->values[tallying->count] = *value;
+    tallying->rows[tallying->count] = row;
     tallying->counts[tallying->count++] = 1;
 }
 

@@ -30,6 +30,7 @@ typedef struct {
     pr_pending_place_t place; /* of the group's first record */
     pr_value_t values[PR_TALLY_VALUES];
     uint64_t counts[PR_TALLY_VALUES];
+    uint64_t rows[PR_TALLY_VALUES]; /* checksums of the rows that the records were found to be */
     size_t count;
 } pr_proof_tallying_t;
 

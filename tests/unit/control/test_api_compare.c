@@ -99,6 +99,9 @@ static char *s_told(const pr_failure_t *failure) {
                         failure->source, (unsigned)failure->offset);
 }
 
+/* Ends the list of failures. */
+#define S_NO_MORE ((const char *)NULL)
+
 /* These failures, in this order, NULL at the end, and no other. */
 static void s_expect_failures(const char *first, ...) {
     va_list texts;
@@ -172,7 +175,7 @@ static void test_missing(void **state) {
         "nothing @1:200",
         "mismatch audits GET /api/el/audit/t1: token='t1', progress.total: 3, 2 @0:10",
         "mismatch audits GET /api/el/audit/t1: token='t1', progress.completed: 2, 1 @0:10",
-        "mismatch audits GET /api/el/audit/t1: token='t1', progress.dead: 1, 0 @0:10", NULL);
+        "mismatch audits GET /api/el/audit/t1: token='t1', progress.dead: 1, 0 @0:10", S_NO_MORE);
 }
 
 static void test_status(void **state) {
@@ -185,7 +188,7 @@ static void test_status(void **state) {
         "mismatch modules GET /api/el/audit/t1: audit_token='t1', module_id='S1-1', status: 'ok', NULL @1:100",
         "mismatch modules GET /api/el/audit/t1: audit_token='t1', module_id='S1-1', severity_level: 0, '0' "
         "@1:100",
-        NULL);
+        S_NO_MORE);
 }
 
 static void test_no_status(void **state) {
@@ -194,7 +197,7 @@ static void test_no_status(void **state) {
     s_expect_failures(
         "mismatch modules GET /api/el/audit/t1: audit_token='t1', module_id='S1-1', status: 'ok', nothing "
         "@1:100",
-        NULL);
+        S_NO_MORE);
 }
 
 static void test_extra_is_a_finding(void **state) {
@@ -217,7 +220,8 @@ static void test_extra_fails(void **state) {
     s_expect_failures(
         "extra modules GET /api/el/audit/t1: audit_token='t1', module_id='S9-9', : no such record, one in the "
         "API @0:0",
-        "extra modules GET /api/el/audit/t1: audit_token='t1', module_id='S1-1', : it once, it again @1:100", NULL);
+        "extra modules GET /api/el/audit/t1: audit_token='t1', module_id='S1-1', : it once, it again @1:100",
+        S_NO_MORE);
 }
 
 static void test_optional(void **state) {
@@ -252,7 +256,7 @@ static void test_null_status(void **state) {
         "mismatch modules GET /api/el/audit/t1: audit_token='t1', module_id='S1-1', status: NULL, 'null' @1:600",
         "mismatch modules GET /api/el/audit/t1: audit_token='t1', module_id='S1-1', defect_type: NULL, an "
         "object @1:600",
-        NULL);
+        S_NO_MORE);
 }
 
 static void test_shapes(void **state) {
@@ -273,7 +277,7 @@ static void test_shapes(void **state) {
         "whole audits GET /api/el/dashboard/audits: , : an object with a list \"audits\", and success, \"success\": "
         "false "
         "@0:0",
-        NULL);
+        S_NO_MORE);
 }
 
 static void test_list(void **state) {
@@ -292,7 +296,7 @@ static void test_list(void **state) {
                       "mismatch audits GET /api/el/dashboard/audits: token='t1', modules_ok: 1, 2 @0:10",
                       "mismatch audits GET /api/el/dashboard/audits: token='t1', modules_dead: 1, NULL @0:10",
                       "missing audits GET /api/el/dashboard/audits: token='t1', : it among the answer's, nothing @0:10",
-                      NULL);
+                      S_NO_MORE);
 }
 
 /* The totals of the list must be those of what the group's own answer shows, where that was seen. */
