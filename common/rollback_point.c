@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/migrate.h"
+#include "common/utf8.h"
 
 enum { s_name_bytes = 64, s_names_told = 10 };
 
@@ -365,29 +366,6 @@ int pr_rollback_point_find(sqlite3 *db, const char *word, pr_rollback_point_t *r
 
 /* ---- names ---- */
 
-/* The UTF-8 character (RFC 3629) at text, and how many bytes it has; 0 bytes: there is none. */
-static size_t s_character(const unsigned char *text, uint32_t *ret_point) {
-    static const struct {
-        unsigned char mask, lead;
-        uint32_t least;
-    } forms[] = {{0x80, 0x00, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
-    for (size_t extra = 0; extra < sizeof forms / sizeof forms[0]; extra++) {
-        if ((text[0] & forms[extra].mask) != forms[extra].lead)
-            continue;
-        uint32_t point = text[0] & (unsigned char)~forms[extra].mask;
-        for (size_t i = 1; i <= extra; i++) {
-            if ((text[i] & 0xC0U) != 0x80U)
-                return 0;
-            point = point << 6 | (text[i] & 0x3FU);
-        }
-        if (point < forms[extra].least || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF))
-            return 0;
-        *ret_point = point;
-        return extra + 1;
-    }
-    return 0;
-}
-
 /* White space (Unicode's property), or a control character. */
 static bool s_is_blank(uint32_t point) {
     return point <= 0x20 || (point >= 0x7F && point <= 0xA0) || point == 0x1680 ||
@@ -401,7 +379,7 @@ int pr_checkpoint_check_name(const char *name, pr_error_t *err) {
         return pr_error_set(err, PR_E_USAGE, "a name has 1 to %d bytes, this one has %zu", s_name_bytes, size);
     for (size_t at = 0; at < size;) {
         uint32_t point = 0;
-        size_t bytes = s_character((const unsigned char *)name + at, &point);
+        size_t bytes = pr_utf8_character(name + at, size - at, &point);
         if (bytes == 0)
             return pr_error_set(err, PR_E_USAGE, "a name must be UTF-8; byte %zu of this one is not", at + 1);
         if (s_is_blank(point))

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/utf8.h"
 
 enum { S_NOTES_MAX = 4096, S_ZONE_BYTES = 16384, S_DEPTH_MAX = 3 };
 
@@ -190,37 +191,11 @@ static bool s_check_object(s_cursor_t *cursor, unsigned depth) {
 
 /* ---- UTF-8 ---- */
 
-/* Bytes of the valid character at text, 0 if it is not one (RFC 3629: no overlong forms, no surrogates, to U+10FFFF).
- */
-static size_t s_utf8_character(const uint8_t *text, size_t size) {
-    uint8_t first = text[0];
-    uint8_t low = 0x80, high = 0xbf;
-    size_t want;
-
-    if (first < 0x80) {
-        return 1;
-    }
-    if (first < 0xc2 || first > 0xf4) {
-        return 0;
-    }
-    want = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : low;
-    high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : high;
-    if (size < want || text[1] < low || text[1] > high) {
-        return 0;
-    }
-    for (size_t i = 2; i < want; i++) {
-        if ((text[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    return want;
-}
-
 static bool s_is_utf8(const char *text, size_t size) {
     size_t at = 0;
     while (at < size) {
         uint64_t eight;
+        uint32_t point;
         if (size - at >= sizeof(eight)) {
             memcpy(&eight, text + at, sizeof(eight));
             if ((eight & UINT64_C(0x8080808080808080)) == 0) {
@@ -228,7 +203,7 @@ static bool s_is_utf8(const char *text, size_t size) {
                 continue;
             }
         }
-        size_t character = s_utf8_character((const uint8_t *)text + at, size - at);
+        size_t character = pr_utf8_character(text + at, size - at, &point);
         if (character == 0) {
             return false;
         }

@@ -6,8 +6,10 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/alloc.h"
+#include "common/utf8.h"
 
 pr_format_t pr_format_count(uint64_t count) {
     pr_format_t result;
@@ -79,30 +81,11 @@ size_t pr_format_width(const char *text) {
     return width;
 }
 
-/* Bytes of the UTF-8 character at text (RFC 3629), 0 if there is none. Stops at a NUL by itself. */
-static size_t s_character(const unsigned char *text) {
-    static const struct {
-        unsigned char mask, lead;
-        uint32_t least;
-    } forms[] = {{0x80, 0x00, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
-    for (size_t extra = 0; extra < sizeof forms / sizeof forms[0]; extra++) {
-        if ((text[0] & forms[extra].mask) != forms[extra].lead)
-            continue;
-        uint32_t point = text[0] & (unsigned char)~forms[extra].mask;
-        for (size_t i = 1; i <= extra; i++) {
-            if ((text[i] & 0xC0U) != 0x80U)
-                return 0;
-            point = point << 6 | (text[i] & 0x3FU);
-        }
-        bool bad = point < forms[extra].least || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF);
-        return bad ? 0 : extra + 1;
-    }
-    return 0;
-}
-
 char *pr_format_clean(char *text) {
-    for (char *at = text; *at != '\0';) {
-        size_t size = s_character((const unsigned char *)at);
+    const char *end = text + strlen(text);
+    for (char *at = text; at < end;) {
+        uint32_t point;
+        size_t size = pr_utf8_character(at, (size_t)(end - at), &point);
         if (size == 0)
             *at = '?';
         at += size == 0 ? 1 : size;
