@@ -50,8 +50,7 @@
 #include "common/migrate.h"
 #include "common/rollback_keep.h"
 #include "common/rollback_table.h"
-#include "common/rollback_text.h"
-#include "common/rows.h"
+#include "common/sql_value.h"
 #include "common/undo.h"
 
 enum { s_busy_ms = 10000 };
@@ -90,7 +89,15 @@ static int s_prepare(const s_way_t *way, const char *sql, sqlite3_stmt **ret_sta
 
 /* ---- connections ---- */
 
-static void s_on_update(void *context, int operation, const char *database, const char *name, sqlite3_int64 rowid);
+/* SQLite tells of each row that has been deleted or changed. */
+static void s_on_update(void *context, int operation, const char *database, const char *name, sqlite3_int64 rowid) {
+    (void)database;
+    (void)rowid;
+    s_way_t *way = context;
+    pr_playback_table_t *table = way->applying ? pr_playback_table_find(&way->tables, name) : NULL;
+    if (table != NULL)
+        *(operation == SQLITE_DELETE ? &table->deleted : &table->restored) += 1;
+}
 
 static int s_open(s_way_t *way, sqlite3 **ret_db) {
     sqlite3 *db = NULL;
@@ -137,26 +144,7 @@ static void s_key(sqlite3_changeset_iter *change, const pr_playback_table_t *tab
     for (int i = 0; i < columns; i++) {
         sqlite3_value *value = NULL;
         if (primary[i] != 0 && sqlite3changeset_old(change, i, &value) == SQLITE_OK && value != NULL)
-            pr_playback_key(ret_key, size, table->columns[i].name, value);
-    }
-}
-
-static bool s_same(sqlite3_value *a, sqlite3_value *b) {
-    int type = sqlite3_value_type(a);
-    if (type != sqlite3_value_type(b))
-        return false;
-    switch (type) {
-    case SQLITE_NULL:
-        return true;
-    case SQLITE_INTEGER:
-        return sqlite3_value_int64(a) == sqlite3_value_int64(b);
-    case SQLITE_FLOAT:
-        return sqlite3_value_double(a) == sqlite3_value_double(b);
-    default: {
-        int size = sqlite3_value_bytes(a);
-        return size == sqlite3_value_bytes(b) &&
-               (size == 0 || memcmp(sqlite3_value_blob(a), sqlite3_value_blob(b), (size_t)size) == 0);
-    }
+            pr_sql_value_append_key(ret_key, size, table->columns[i].name, value);
     }
 }
 
@@ -169,15 +157,16 @@ static void s_tell_changed(s_way_t *way, sqlite3_changeset_iter *change, const p
         sqlite3_value *left = NULL;
         sqlite3_value *now = NULL;
         if (sqlite3changeset_old(change, i, &left) != SQLITE_OK || left == NULL ||
-            sqlite3changeset_conflict(change, i, &now) != SQLITE_OK || now == NULL || s_same(left, now))
+            sqlite3changeset_conflict(change, i, &now) != SQLITE_OK || now == NULL ||
+            pr_sql_value_same(left, now, false))
             continue;
         const pr_conflict_t conflict = {.kind = PR_CONFLICT_CHANGED,
                                         .checkpoint = way->checkpoint,
                                         .table = table->name,
                                         .key = key,
                                         .column = table->columns[i].name,
-                                        .ours = pr_playback_value(left, ours, sizeof ours),
-                                        .theirs = pr_playback_value(now, theirs, sizeof theirs)};
+                                        .ours = pr_sql_value_print(left, ours, sizeof ours),
+                                        .theirs = pr_sql_value_print(now, theirs, sizeof theirs)};
         pr_rollback_report_conflict(way->report, &conflict);
     }
 }
@@ -244,16 +233,6 @@ static int s_damaged(const s_way_t *way, const char *why) {
     return pr_error_set(way->err, PR_E_TARGET,
                         "%s: the undo of checkpoint %" PRId64 " is damaged: %s; nothing was changed", way->path,
                         way->checkpoint, why);
-}
-
-/* SQLite tells of each row that has been deleted or changed. */
-static void s_on_update(void *context, int operation, const char *database, const char *name, sqlite3_int64 rowid) {
-    (void)database;
-    (void)rowid;
-    s_way_t *way = context;
-    pr_playback_table_t *table = way->applying ? pr_playback_table_find(&way->tables, name) : NULL;
-    if (table != NULL)
-        *(operation == SQLITE_DELETE ? &table->deleted : &table->restored) += 1;
 }
 
 /* Nobody tells of what is not played back into blocked tables. */
@@ -483,19 +462,6 @@ static void s_bind_books(sqlite3_stmt *statement, const s_way_t *way, int64_t re
     }
 }
 
-/* Findings of the validator about a run that goes on: it will find them again. The transformer's notes went with the rows. */
-static int s_forget_findings(s_way_t *way, int64_t reopened) {
-    sqlite3_str *sql = sqlite3_str_new(NULL);
-    sqlite3_str_appendf(sql, "DELETE FROM pvrelay_finding WHERE run = %lld AND kind NOT IN (''", (long long)reopened);
-    for (unsigned kind = 1; kind < PR_NOTE_KINDS; kind++)
-        sqlite3_str_appendf(sql, ", %Q", pr_note_word(kind));
-    sqlite3_str_appendall(sql, ")");
-    char *text = sqlite3_str_finish(sql);
-    int result = s_exec(way, way->db, text);
-    sqlite3_free(text);
-    return result;
-}
-
 static int s_books(s_way_t *way) {
     /* A run that is not finished, and of which nothing is taken back, goes on as it would have. */
     int64_t reopened = way->point->reopen && way->report->continues == way->point->run ? way->point->run : 0;
@@ -509,7 +475,7 @@ static int s_books(s_way_t *way) {
             result = s_fail(way, way->db, "writing the books");
         sqlite3_finalize(statement);
     }
-    return result == 0 && reopened != 0 ? s_forget_findings(way, reopened) : result;
+    return result;
 }
 
 /* ---- checks ---- */

@@ -23,7 +23,7 @@
 
 #include "common/alloc.h"
 #include "common/migrate.h"
-#include "common/rollback_text.h"
+#include "common/sql_value.h"
 
 struct pr_keep {
     sqlite3 *db, *before;
@@ -188,7 +188,7 @@ static void s_row_key(sqlite3_stmt *row, const pr_playback_column_t *columns, si
     ret_key[0] = '\0';
     for (size_t i = 0; i < count; i++) {
         if (columns[i].key > 0)
-            pr_playback_key(ret_key, size, columns[i].name, sqlite3_column_value(row, (int)i));
+            pr_sql_value_append_key(ret_key, size, columns[i].name, sqlite3_column_value(row, (int)i));
     }
 }
 
@@ -461,7 +461,7 @@ static void s_reference(const s_search_t *search, char *ret_columns, char *ret_v
         used = strlen(ret_values);
         sqlite3_value *stored = sqlite3_column_value(search->dangling, (int)(search->key_count + i));
         snprintf(ret_values + used, size - used, "%s%s", i > 0 ? ", " : "",
-                 pr_playback_value(stored, value, sizeof value));
+                 pr_sql_value_print(stored, value, sizeof value));
     }
 }
 
@@ -475,7 +475,7 @@ static int s_tell_child(pr_keep_t *keep, const s_search_t *search, bool gone, pr
     char parent[PR_KEY_TEXT + 200];
     const pr_playback_table_t *playback = pr_playback_table_find(keep->tables, search->table);
     for (size_t i = 0; i < search->key_count; i++)
-        pr_playback_key(key, sizeof key, search->key[i], sqlite3_column_value(search->dangling, (int)i));
+        pr_sql_value_append_key(key, sizeof key, search->key[i], sqlite3_column_value(search->dangling, (int)i));
     if ((playback != NULL && playback->blocked) || s_is_kept(keep, search->table, key))
         return 0;
     s_reference(search, columns, values, sizeof columns);

@@ -40,6 +40,7 @@
 
 #include "common/alloc.h"
 #include "common/migrate.h"
+#include "common/sql_value.h"
 
 enum { s_columns_max = 2000, s_seen_least = 1024 };
 
@@ -394,29 +395,6 @@ static int s_record_whole(pr_recorder_t *recorder, const s_table_t *table, int o
     return code;
 }
 
-static bool s_same(sqlite3_value *a, sqlite3_value *b, bool real) {
-    int type = sqlite3_value_type(a);
-    int other = sqlite3_value_type(b);
-    if (real && (type == SQLITE_INTEGER || type == SQLITE_FLOAT) && (other == SQLITE_INTEGER || other == SQLITE_FLOAT))
-        return sqlite3_value_double(a) == sqlite3_value_double(b);
-    if (type != other)
-        return false;
-    switch (type) {
-    case SQLITE_INTEGER:
-        return sqlite3_value_int64(a) == sqlite3_value_int64(b);
-    case SQLITE_FLOAT:
-        return sqlite3_value_double(a) == sqlite3_value_double(b);
-    case SQLITE_NULL:
-        return true;
-    default: {
-        const void *data = sqlite3_value_blob(a);
-        const void *theirs = sqlite3_value_blob(b);
-        int size = sqlite3_value_bytes(a);
-        return size == sqlite3_value_bytes(b) && (size == 0 || memcmp(data, theirs, (size_t)size) == 0);
-    }
-    }
-}
-
 /* The row before its update, as a SELECT gives it. */
 static int s_ask(pr_recorder_t *recorder, const s_table_t *table) {
     for (size_t i = 0; i < table->count; i++) {
@@ -451,7 +429,7 @@ static int s_compare(pr_recorder_t *recorder, const s_table_t *table, sqlite3_va
             return code;
         if (asked && table->columns[i].added && sqlite3_value_type(old[i]) == SQLITE_NULL)
             old[i] = sqlite3_column_value(table->select, (int)i);
-        if (!s_same(old[i], now[i], table->columns[i].real)) {
+        if (!pr_sql_value_same(old[i], now[i], table->columns[i].real)) {
             changed++;
             continue;
         }
@@ -503,7 +481,7 @@ static int s_moves(pr_recorder_t *recorder, const s_table_t *table, bool *ret_mo
             code = sqlite3_preupdate_new(recorder->db, (int)i, &now);
         if (code != SQLITE_OK)
             return code;
-        *ret_moves = *ret_moves || !s_same(old, now, false);
+        *ret_moves = *ret_moves || !pr_sql_value_same(old, now, false);
     }
     return SQLITE_OK;
 }

@@ -111,3 +111,14 @@ char *pr_value_print(const pr_value_t *value, char *buffer, size_t size) {
     }
     return buffer;
 }
+
+char *pr_value_print_blob(const void *bytes, size_t count, char *buffer, size_t size) {
+    const unsigned char *byte = bytes;
+    size_t used = (size_t)snprintf(buffer, size, "x'");
+    size_t shown = 0;
+    /* Room for two digits, the ellipsis (3 bytes), the quote and the NUL. */
+    for (; shown < count && used + sizeof "00…'" <= size; shown++)
+        used += (size_t)snprintf(buffer + used, size - used, "%02x", byte[shown]);
+    snprintf(buffer + used, size - used, "%s'", shown < count ? "…" : "");
+    return buffer;
+}

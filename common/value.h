@@ -44,4 +44,7 @@ bool pr_value_equal(const pr_value_t *a, const pr_value_t *b);
  *  Returns buffer. */
 char *pr_value_print(const pr_value_t *value, char *buffer, size_t size);
 
+/* The same for a BLOB, which is no value of an export: x'00ff'. size: at least 8. */
+char *pr_value_print_blob(const void *bytes, size_t count, char *buffer, size_t size);
+
 #endif

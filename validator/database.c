@@ -110,15 +110,5 @@ void pr_database_column(sqlite3_stmt *statement, int index, pr_cell_t *ret_cell)
 char *pr_cell_print(const pr_cell_t *cell, char *buffer, size_t size) {
     if (!cell->blob)
         return pr_value_print(&cell->value, buffer, size);
-    size_t at = 0;
-    at += (size_t)snprintf(buffer, size, "x'");
-    for (size_t i = 0; i < cell->value.text.size; i++) {
-        if (at + sizeof "00…'" > size) {
-            at += (size_t)snprintf(buffer + at, size - at, "…");
-            break;
-        }
-        at += (size_t)snprintf(buffer + at, size - at, "%02x", (unsigned)(unsigned char)cell->value.text.data[i]);
-    }
-    snprintf(buffer + at, size - at, "'");
-    return buffer;
+    return pr_value_print_blob(cell->value.text.data, cell->value.text.size, buffer, size);
 }
