@@ -82,8 +82,7 @@ static const char *s_path(sqlite3 *db) {
     return path == NULL || path[0] == '\0' ? "the database" : path;
 }
 
-/* Note SQLite's last error; doing: what was tried. */
-static int s_fail(sqlite3 *db, const char *doing, pr_error_t *err) {
+int pr_migrate_fail(sqlite3 *db, const char *doing, pr_error_t *err) {
     return pr_error_set(err, pr_migrate_error_code(db), "%s: %s: %s", s_path(db), doing, sqlite3_errmsg(db));
 }
 
@@ -97,7 +96,7 @@ static int s_number(sqlite3 *db, const char *sql, const char *parameter, sqlite3
         *ret_number = sqlite3_column_int64(statement, 0);
         result = 0;
     } else {
-        result = s_fail(db, "reading what is in it", err);
+        result = pr_migrate_fail(db, "reading what is in it", err);
     }
     sqlite3_finalize(statement);
     return result;
@@ -208,7 +207,7 @@ static int s_text(const char *folder, const char *name, char **ret_text, pr_erro
 static int s_is_bookkeeping(sqlite3 *scratch, const char *sql, bool *ret_is, pr_error_t *err) {
     sqlite3_int64 others = 0;
     if (sqlite3_exec(scratch, "SAVEPOINT trial", NULL, NULL, NULL) != SQLITE_OK)
-        return s_fail(scratch, "a scratch database in memory", err);
+        return pr_migrate_fail(scratch, "a scratch database in memory", err);
     bool worked = sqlite3_exec(scratch, sql, NULL, NULL, NULL) == SQLITE_OK;
     int result = s_number(scratch, S_SQL_NOT_BOOKKEEPING, NULL, &others, err);
     bool is = worked && result == 0 && others == 0;
@@ -252,7 +251,7 @@ int pr_migrate_list(sqlite3 *db, const char *folder, pr_migrations_t **ret_migra
     if (result == 0)
         result = pr_migrate_state(db, &migrations->state, err);
     if (result == 0 && sqlite3_open(":memory:", &scratch) != SQLITE_OK)
-        result = s_fail(scratch, "a scratch database in memory", err);
+        result = pr_migrate_fail(scratch, "a scratch database in memory", err);
     for (size_t i = 0; result == 0 && i < migrations->count; i++)
         result = s_judge(db, scratch, folder, migrations->state, &migrations->files[i], err);
     sqlite3_close(scratch);

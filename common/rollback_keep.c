@@ -70,8 +70,7 @@ typedef struct {
 } s_search_t;
 
 static int s_fail(sqlite3 *db, pr_error_t *err) {
-    return pr_error_set(err, pr_migrate_error_code(db), "%s: looking for what refers to the rows: %s",
-                        sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+    return pr_migrate_fail(db, "looking for what refers to the rows", err);
 }
 
 static int s_prepare(sqlite3 *db, char *sql, sqlite3_stmt **ret_statement, pr_error_t *err) {

@@ -125,8 +125,7 @@ static int s_each(sqlite3 *db, const char *sql, const pr_rollback_point_t *point
     }
     int result = 0;
     if (step != SQLITE_DONE)
-        result = pr_error_set(err, pr_migrate_error_code(db), "%s: reading the books: %s",
-                              sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+        result = pr_migrate_fail(db, "reading the books", err);
     sqlite3_finalize(statement);
     return result;
 }
@@ -184,8 +183,7 @@ static int s_check_undo(sqlite3 *db, const pr_rollback_point_t *point, pr_error_
                               sealed != NULL ? "the run was sealed at " : "no undo was kept with it (--undo off)",
                               sealed != NULL ? sealed : "");
     } else if (step != SQLITE_DONE) {
-        result = pr_error_set(err, pr_migrate_error_code(db), "%s: reading the books: %s",
-                              sqlite3_db_filename(db, "main"), sqlite3_errmsg(db));
+        result = pr_migrate_fail(db, "reading the books", err);
     }
     sqlite3_finalize(statement);
     return result;

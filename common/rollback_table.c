@@ -23,8 +23,7 @@ static const char S_SQL_SHAPES[] =
     "IS NULL WHERE c.checkpoint > ?2)), 0) ORDER BY s.checkpoint DESC";
 
 static int s_fail(sqlite3 *db, pr_error_t *err) {
-    return pr_error_set(err, pr_migrate_error_code(db), "%s: reading the schema: %s", sqlite3_db_filename(db, "main"),
-                        sqlite3_errmsg(db));
+    return pr_migrate_fail(db, "reading the schema", err);
 }
 
 void pr_playback_columns_free(pr_playback_column_t *columns, size_t count) {

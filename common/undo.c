@@ -93,14 +93,9 @@ struct pr_undo {
     size_t packed_room;
 };
 
-static int s_fail(const pr_undo_t *undo, pr_error_t *err, const char *doing) {
-    return pr_error_set(err, pr_migrate_error_code(undo->db), "%s: %s: %s", sqlite3_db_filename(undo->db, "main"),
-                        doing, sqlite3_errmsg(undo->db));
-}
-
 /* Step a statement that gives no row. */
 static int s_done(const pr_undo_t *undo, sqlite3_stmt *statement, pr_error_t *err) {
-    int result = sqlite3_step(statement) == SQLITE_DONE ? 0 : s_fail(undo, err, "storing the undo");
+    int result = sqlite3_step(statement) == SQLITE_DONE ? 0 : pr_migrate_fail(undo->db, "storing the undo", err);
     sqlite3_reset(statement);
     return result;
 }
@@ -108,11 +103,11 @@ static int s_done(const pr_undo_t *undo, sqlite3_stmt *statement, pr_error_t *er
 static int s_check_table(const pr_undo_t *undo, const char *table, pr_error_t *err) {
     sqlite3_stmt *statement = NULL;
     if (sqlite3_prepare_v2(undo->db, S_SQL_FIT, -1, &statement, NULL) != SQLITE_OK)
-        return s_fail(undo, err, "looking at the tables");
+        return pr_migrate_fail(undo->db, "looking at the tables", err);
     sqlite3_bind_text(statement, 1, table, -1, SQLITE_STATIC);
     int result = 0;
     if (sqlite3_step(statement) != SQLITE_ROW)
-        result = s_fail(undo, err, "looking at the tables");
+        result = pr_migrate_fail(undo->db, "looking at the tables", err);
     else if (sqlite3_column_int(statement, 0) == 0)
         result =
             pr_error_set(err, PR_E_TARGET_SCHEMA,
@@ -132,7 +127,7 @@ static int s_prepare(pr_undo_t *undo, pr_error_t *err) {
     for (int i = 0; i < S_SQL_COUNT; i++) {
         if (sqlite3_prepare_v3(undo->db, S_TEXTS[i], -1, SQLITE_PREPARE_PERSISTENT, &undo->statements[i], NULL) !=
             SQLITE_OK)
-            return s_fail(undo, err, "preparing the undo");
+            return pr_migrate_fail(undo->db, "preparing the undo", err);
     }
     return 0;
 }
@@ -198,7 +193,7 @@ static int s_read_sequence(pr_undo_t *undo, const char *table, s_sequence_t *ret
     else if (step == SQLITE_DONE)
         *ret_sequence = (s_sequence_t){.there = false};
     else
-        result = s_fail(undo, err, "reading sqlite_sequence");
+        result = pr_migrate_fail(undo->db, "reading sqlite_sequence", err);
     sqlite3_reset(statement);
     return result;
 }
@@ -209,7 +204,7 @@ static int s_read_schema(pr_undo_t *undo, pr_error_t *err) {
     if (sqlite3_step(statement) == SQLITE_ROW)
         undo->schema = sqlite3_column_int64(statement, 0);
     else
-        result = s_fail(undo, err, "reading schema_version");
+        result = pr_migrate_fail(undo->db, "reading schema_version", err);
     sqlite3_reset(statement);
     return result;
 }

@@ -182,11 +182,6 @@ static bool s_is_real(const char *type) {
     return strcasestr(type, "REAL") != NULL || strcasestr(type, "FLOA") != NULL || strcasestr(type, "DOUB") != NULL;
 }
 
-static int s_fail(const pr_recorder_t *recorder, pr_error_t *err) {
-    return pr_error_set(err, pr_migrate_error_code(recorder->db), "%s: recording changes: %s",
-                        sqlite3_db_filename(recorder->db, "main"), sqlite3_errmsg(recorder->db));
-}
-
 /* Its parameters are the columns of the key, numbered as the table's columns are. */
 static int s_prepare_select(pr_recorder_t *recorder, s_table_t *table, sqlite3_stmt *columns, pr_error_t *err) {
     sqlite3_str *sql = sqlite3_str_new(NULL);
@@ -198,7 +193,7 @@ static int s_prepare_select(pr_recorder_t *recorder, s_table_t *table, sqlite3_s
     char *text = sqlite3_str_finish(sql);
     int result = 0;
     if (sqlite3_prepare_v3(recorder->db, text, -1, SQLITE_PREPARE_PERSISTENT, &table->select, NULL) != SQLITE_OK)
-        result = s_fail(recorder, err);
+        result = pr_migrate_fail(recorder->db, "recording changes", err);
     sqlite3_free(text);
     return result;
 }
@@ -221,7 +216,7 @@ static int s_load(pr_recorder_t *recorder, s_table_t *table, pr_error_t *err) {
             added = added || sqlite3_column_int(columns, 3) != 0;
         }
     }
-    int result = step == SQLITE_DONE ? 0 : s_fail(recorder, err);
+    int result = step == SQLITE_DONE ? 0 : pr_migrate_fail(recorder->db, "recording changes", err);
     if (result == 0 && added) {
         sqlite3_reset(columns);
         result = s_prepare_select(recorder, table, columns, err);

@@ -105,10 +105,6 @@ int pr_target_note(pr_target_t *target, const pr_stream_t *stream, const pr_note
 int pr_target_verdict(pr_target_t *target, int64_t run, int64_t checkpoint, const pr_proof_list_t *list,
                       pr_error_t *err);
 
-/* A finding of the reader, outside a batch; repeating it (same run, kind, stream, field) replaces it. */
-int pr_target_finding(pr_target_t *target, int64_t run, const char *kind, const char *stream, const char *field,
-                      uint64_t count, uint32_t source, uint64_t ordinal, const char *detail, pr_error_t *err);
-
 /*  Commit: rows, rejects, findings, checkpoint and the run's new position. digest: of the batch's bytes.
  *  ret_counts, ret_checkpoint: untouched on failure. A failed COMMIT is rolled back. */
 int pr_target_batch_commit(pr_target_t *target, uint64_t digest, pr_target_counts_t *ret_counts,

@@ -237,16 +237,6 @@ int pr_target_run_stopped(pr_target_t *target, int64_t run, const char *text, do
     return result < 0 ? result : pr_target_do(target, PR_SQL_RUN_STOPPED, err, "itd", run, text, seconds);
 }
 
-int pr_target_finding(pr_target_t *target, int64_t run, const char *kind, const char *stream, const char *field,
-                      uint64_t count, uint32_t source, uint64_t ordinal, const char *detail, pr_error_t *err) {
-    assert(!target->batch.open);
-    int result = pr_target_again(target, err);
-    if (result < 0)
-        return result;
-    return pr_target_do(target, PR_SQL_FINDING_PUT, err, "itttiiit", run, kind, stream, field, (int64_t)count,
-                        (int64_t)source, (int64_t)ordinal, detail);
-}
-
 static int s_derive(pr_target_t *target, int64_t run, int64_t *ret_rows, pr_error_t *err) {
     int64_t rows = 0;
     pr_target_tables_clear(target);

@@ -73,10 +73,6 @@
     X(NOTE_ADD,                                                                                                        \
       "INSERT INTO pvrelay_finding (run, kind, stream, field, count, source, ordinal) VALUES (?1, ?2, ?3, ?4, ?5, "    \
       "?6, ?7) ON CONFLICT (run, kind, stream, field) DO UPDATE SET count = count + excluded.count")                   \
-    X(FINDING_PUT,                                                                                                     \
-      "INSERT INTO pvrelay_finding (run, kind, stream, field, count, source, ordinal, detail) VALUES (?1, ?2, ?3, "    \
-      "?4, ?5, ?6, ?7, ?8) ON CONFLICT (run, kind, stream, field) DO UPDATE SET count = excluded.count, source = "     \
-      "excluded.source, ordinal = excluded.ordinal, detail = excluded.detail")                                         \
     X(FAILURE_INSERT,                                                                                                  \
       "INSERT INTO pvrelay_failure (run, checkpoint, kind, stream, table_name, row_key, column_name, expected, "       \
       "stored, source, \"offset\") VALUES (?1, nullif(?2, 0), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                  \
