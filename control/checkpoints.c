@@ -280,12 +280,10 @@ int pr_command_checkpoints(int argc, char **argv, pr_error_t *err) {
         {.name = "--run", .kind = PR_OPTION_NUMBER, .into = &run, .least = 1, .most = INT64_MAX},
         {.name = "--all", .kind = PR_OPTION_FLAG, .into = &all},
         {.name = "--json", .kind = PR_OPTION_FLAG, .into = &json}};
-    pr_operands_t operands;
     sqlite3 *db = NULL;
-    int result = pr_options_parse(options, sizeof options / sizeof options[0], argc, argv, 0, &operands, err);
+    int result = pr_options_parse_alone(options, sizeof options / sizeof options[0], argc, argv, err);
     if (result < 0)
         return result;
-    free(operands.at);
     if (target == NULL)
         return pr_options_wrong(argv[0], err, "--target DB is missing");
     result = pr_ledger_open(target, &db, err);

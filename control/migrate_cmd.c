@@ -61,11 +61,9 @@ int pr_command_migrate(int argc, char **argv, pr_error_t *err) {
     const pr_option_t options[] = {{.name = "--target", .kind = PR_OPTION_TEXT, .into = &target},
                                    {.name = "--migrations", .kind = PR_OPTION_TEXT, .into = &folder},
                                    {.name = "--list", .kind = PR_OPTION_FLAG, .into = &list}};
-    pr_operands_t operands;
-    int result = pr_options_parse(options, sizeof options / sizeof options[0], argc, argv, 0, &operands, err);
+    int result = pr_options_parse_alone(options, sizeof options / sizeof options[0], argc, argv, err);
     if (result < 0)
         return result;
-    free(operands.at);
     if (target == NULL)
         return pr_options_wrong(argv[0], err, "--target DB is missing");
     sqlite3 *db = NULL;

@@ -120,3 +120,10 @@ int pr_options_parse(const pr_option_t *options, size_t count, int argc, char **
     *ret_operands = operands;
     return 0;
 }
+
+int pr_options_parse_alone(const pr_option_t *options, size_t count, int argc, char **argv, pr_error_t *err) {
+    pr_operands_t operands = {.at = NULL};
+    int result = pr_options_parse(options, count, argc, argv, 0, &operands, err);
+    free(operands.at);
+    return result;
+}

@@ -37,6 +37,9 @@ typedef struct {
 int pr_options_parse(const pr_option_t *options, size_t count, int argc, char **argv, size_t operands_max,
                      pr_operands_t *ret_operands, pr_error_t *err);
 
+/* The same for a command that takes no operand. */
+int pr_options_parse_alone(const pr_option_t *options, size_t count, int argc, char **argv, pr_error_t *err);
+
 /* Note a usage error of a command, with how to get help. Returns -PR_E_USAGE. */
 int pr_options_wrong(const char *command, pr_error_t *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -247,15 +247,13 @@ static int s_retry(pr_config_t *config, const pr_run_options_t *options, pr_retr
 int pr_command_retry(int argc, char **argv, pr_error_t *err) {
     pr_run_options_t options;
     pr_option_t table[PR_RUN_OPTIONS];
-    pr_operands_t operands;
     pr_config_t *config = NULL;
     pr_lock_t *lock = NULL;
     pr_retry_t retry = {0};
     pr_run_options_init(&options, argc, argv, table);
-    int result = pr_options_parse(table, PR_RUN_OPTIONS, argc, argv, 0, &operands, err);
+    int result = pr_options_parse_alone(table, PR_RUN_OPTIONS, argc, argv, err);
     if (result < 0)
         return result;
-    free(operands.at);
     result = pr_run_configure(argv[0], &options, NULL, 0, &config, err);
     if (result == 0)
         result = pr_run_lock(config, &lock, err);

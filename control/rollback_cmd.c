@@ -186,12 +186,10 @@ int pr_command_rollback(int argc, char **argv, pr_error_t *err) {
                                    {.name = "--dry-run", .kind = PR_OPTION_FLAG, .into = &words.dry_run},
                                    {.name = "--keep-theirs", .kind = PR_OPTION_FLAG, .into = &words.keep_theirs},
                                    {.name = "--json", .kind = PR_OPTION_FLAG, .into = &words.json}};
-    pr_operands_t operands;
     pr_hold_t hold = {0};
-    int result = pr_options_parse(options, sizeof options / sizeof options[0], argc, argv, 0, &operands, err);
+    int result = pr_options_parse_alone(options, sizeof options / sizeof options[0], argc, argv, err);
     if (result < 0)
         return result;
-    free(operands.at);
     if (words.target == NULL || words.to == NULL)
         return pr_options_wrong(argv[0], err, "--%s is missing", words.target == NULL ? "target DB" : "to POINT");
     result = pr_hold_take(words.target, &hold, err);

@@ -2,7 +2,6 @@
 /* pvrelay seal: give up the way back, and the room that it takes. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "common/rollback_point.h"
 #include "control/command.h"
@@ -40,13 +39,11 @@ int pr_command_seal(int argc, char **argv, pr_error_t *err) {
     const pr_option_t options[] = {
         {.name = "--target", .kind = PR_OPTION_TEXT, .into = &target},
         {.name = "--run", .kind = PR_OPTION_NUMBER, .into = &run, .least = 1, .most = INT64_MAX}};
-    pr_operands_t operands;
     pr_hold_t hold = {0};
     pr_seal_t seal;
-    int result = pr_options_parse(options, sizeof options / sizeof options[0], argc, argv, 0, &operands, err);
+    int result = pr_options_parse_alone(options, sizeof options / sizeof options[0], argc, argv, err);
     if (result < 0)
         return result;
-    free(operands.at);
     if (target == NULL)
         return pr_options_wrong(argv[0], err, "--target DB is missing");
     result = pr_hold_take(target, &hold, err);

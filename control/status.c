@@ -343,11 +343,9 @@ int pr_command_status(int argc, char **argv, pr_error_t *err) {
     const pr_option_t options[] = {{.name = "--target", .kind = PR_OPTION_TEXT, .into = &target},
                                    {.name = "--run-dir", .kind = PR_OPTION_TEXT, .into = &run_dir},
                                    {.name = "--json", .kind = PR_OPTION_FLAG, .into = &json}};
-    pr_operands_t operands;
-    int result = pr_options_parse(options, sizeof options / sizeof options[0], argc, argv, 0, &operands, err);
+    int result = pr_options_parse_alone(options, sizeof options / sizeof options[0], argc, argv, err);
     if (result < 0)
         return result;
-    free(operands.at);
     if (target == NULL && run_dir == NULL)
         return pr_options_wrong(argv[0], err, "--target DB or --run-dir FOLDER is missing");
     pr_status_t *status = pr_xcalloc(1, sizeof *status);

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/reject.h"
+#include "common/rows.h"
 #include "control/format.h"
 
 enum { s_arguments_max = 9 };
@@ -30,10 +32,21 @@ typedef struct {
 } pr_string_word_t;
 
 #define X(word, english, french) {word, {english, french}},
-static const pr_string_word_t s_rejects[] = {PR_STRINGS_REJECTS(X)};
 static const pr_string_word_t s_findings[] = {PR_STRINGS_FINDINGS(X)};
 static const pr_string_word_t s_failures[] = {PR_STRINGS_FAILURES(X)};
 #undef X
+
+static const char *const s_rejects_french[PR_REJECT_REASONS] = {
+#define X(name, french) [PR_R_##name] = french,
+    PR_STRINGS_REJECTS(X)
+#undef X
+};
+
+static const char *const s_notes_french[PR_NOTE_KINDS] = {
+#define X(name, french) [PR_NOTE_##name] = french,
+    PR_STRINGS_NOTES(X)
+#undef X
+};
 
 static const struct {
     const char *english, *french;
@@ -57,10 +70,17 @@ static const char *s_find(const pr_string_word_t *words, size_t count, pr_report
 }
 
 const char *pr_string_reject(pr_report_language_t language, const char *reason) {
-    return s_find(s_rejects, sizeof s_rejects / sizeof s_rejects[0], language, reason);
+    pr_reject_reason_t known = pr_reject_from_word(reason);
+    if (known == PR_R_NONE)
+        return NULL;
+    return language == PR_LANGUAGE_FRENCH ? s_rejects_french[known] : pr_reject_sentence(known);
 }
 
 const char *pr_string_finding(pr_report_language_t language, const char *kind) {
+    for (unsigned note = 1; note < PR_NOTE_KINDS; note++) {
+        if (strcmp(pr_note_word(note), kind) == 0)
+            return language == PR_LANGUAGE_FRENCH ? s_notes_french[note] : pr_note_sentence(note);
+    }
     return s_find(s_findings, sizeof s_findings / sizeof s_findings[0], language, kind);
 }
 

@@ -290,30 +290,29 @@ typedef enum {
         PR_STRINGS_COUNT
 } pr_string_t;
 
-/* Words of the books that have a sentence: word, English, French. Rejects and notes as in common/reject.h, rows.h. */
+/* The French of the sentences in common/reject.h and common/rows.h: name there, French. */
 #define PR_STRINGS_REJECTS(X)                                                                                          \
-    X("malformed_json", "the record is not valid JSON", "l'enregistrement n'est pas du JSON valide")                   \
-    X("bad_utf8", "the record is not valid UTF-8", "l'enregistrement n'est pas de l'UTF-8 valide")                     \
-    X("duplicate_key", "a field stands twice in the record", "un champ figure deux fois dans l'enregistrement")        \
-    X("missing_field", "a field of the stream is missing", "il manque un champ du flux")                               \
-    X("unknown_field", "the mapping does not know the field", "le mapping ne connaît pas le champ")                    \
-    X("wrong_type", "the value has the wrong type", "la valeur n'a pas le type voulu")                                 \
-    X("null_value", "the field must not be null", "le champ ne doit pas être nul")                                     \
-    X("integer_range", "the integer does not fit 64 bits", "l'entier ne tient pas dans 64 bits")                       \
-    X("unknown_value", "the value map does not know the value", "la table de valeurs ne connaît pas la valeur")        \
-    X("bad_date", "the text does not begin with a date YYYY-MM-DD",                                                    \
-      "le texte ne commence pas par une date AAAA-MM-JJ")                                                              \
-    X("unknown_parent", "the row this record refers to is not in the target",                                          \
-      "la ligne à laquelle l'enregistrement se réfère n'est pas dans la base cible")                                   \
-    X("constraint", "a constraint of the target forbids the row", "une contrainte de la base cible interdit la ligne") \
-    X("real_range", "the number does not fit a double", "le nombre ne tient pas dans un flottant double")
+    X(MALFORMED_JSON, "l'enregistrement n'est pas du JSON valide")                                                     \
+    X(BAD_UTF8, "l'enregistrement n'est pas de l'UTF-8 valide")                                                        \
+    X(DUPLICATE_KEY, "un champ figure deux fois dans l'enregistrement")                                                \
+    X(MISSING_FIELD, "il manque un champ du flux")                                                                     \
+    X(UNKNOWN_FIELD, "le mapping ne connaît pas le champ")                                                             \
+    X(WRONG_TYPE, "la valeur n'a pas le type voulu")                                                                   \
+    X(NULL_VALUE, "le champ ne doit pas être nul")                                                                     \
+    X(INTEGER_RANGE, "l'entier ne tient pas dans 64 bits")                                                             \
+    X(UNKNOWN_VALUE, "la table de valeurs ne connaît pas la valeur")                                                   \
+    X(BAD_DATE, "le texte ne commence pas par une date AAAA-MM-JJ")                                                    \
+    X(UNKNOWN_PARENT, "la ligne à laquelle l'enregistrement se réfère n'est pas dans la base cible")                   \
+    X(CONSTRAINT, "une contrainte de la base cible interdit la ligne")                                                 \
+    X(REAL_RANGE, "le nombre ne tient pas dans un flottant double")
 
+#define PR_STRINGS_NOTES(X)                                                                                            \
+    X(NULL_TEXT, "le texte « null » a été pris pour NULL")                                                             \
+    X(ROUNDED_INTEGER, "un entier au-delà de 2^53 a été arrondi par l'exportateur")                                    \
+    X(UNKNOWN_FIELD, "un champ que le mapping ne connaît pas a été laissé de côté")
+
+/* Words that have their sentence here alone: word, English, French. */
 #define PR_STRINGS_FINDINGS(X)                                                                                         \
-    X("null_text", "the text \"null\" was taken for NULL", "le texte « null » a été pris pour NULL")                   \
-    X("rounded_integer", "an integer beyond 2^53 was rounded by the exporter",                                         \
-      "un entier au-delà de 2^53 a été arrondi par l'exportateur")                                                     \
-    X("unknown_field", "a field that the mapping does not know was left out",                                          \
-      "un champ que le mapping ne connaît pas a été laissé de côté")                                                   \
     X("unknown_meta", "the export's envelope has a key that is not known",                                             \
       "l'enveloppe de l'export a une clé inconnue")                                                                    \
     X("foreign_key_elsewhere", "a table that the mapping does not fill has references that lead nowhere",              \

@@ -19,15 +19,29 @@
 #define NB   "\xC2\xA0"
 #define THIN "\xE2\x80\xAF"
 
+/* The English sentences of common/reject.h and common/rows.h. */
+#define X(name, number, word, sentence) static const char S_REJECT_##name[] = sentence;
+PR_REJECTS(X)
+#undef X
+#define X(name, number, word, sentence) static const char S_NOTE_##name[] = sentence;
+PR_NOTES(X)
+#undef X
+
 static const struct {
     const char *key;
     const char *texts[PR_LANGUAGES];
 } s_all[] = {
 #define X(key, english, french) {#key, {english, french}},
-    PR_STRINGS(X) PR_STRINGS_REJECTS(X) PR_STRINGS_FINDINGS(X) PR_STRINGS_FAILURES(X)
+    PR_STRINGS(X) PR_STRINGS_FINDINGS(X) PR_STRINGS_FAILURES(X)
+#undef X
+#define X(name, french) {#name, {S_REJECT_##name, french}},
+        PR_STRINGS_REJECTS(X)
+#undef X
+#define X(name, french) {#name, {S_NOTE_##name, french}},
+            PR_STRINGS_NOTES(X)
 #undef X
 #define X(english, french) {english, {english, french}},
-        PR_STRINGS_PHRASES(X)
+                PR_STRINGS_PHRASES(X)
 #undef X
 };
 enum { s_count = sizeof s_all / sizeof s_all[0] };
@@ -140,10 +154,14 @@ static void test_french_is_written_as_french(void **state) {
 
 static void test_every_word_of_the_books_has_its_sentence(void **state) {
     (void)state;
-    for (unsigned reason = 1; reason < PR_REJECT_REASONS; reason++)
+    for (unsigned reason = 1; reason < PR_REJECT_REASONS; reason++) {
         assert_string_equal(pr_string_reject(PR_LANGUAGE_ENGLISH, pr_reject_word(reason)), pr_reject_sentence(reason));
-    for (unsigned note = 1; note < PR_NOTE_KINDS; note++)
+        assert_non_null(pr_string_reject(PR_LANGUAGE_FRENCH, pr_reject_word(reason)));
+    }
+    for (unsigned note = 1; note < PR_NOTE_KINDS; note++) {
         assert_string_equal(pr_string_finding(PR_LANGUAGE_ENGLISH, pr_note_word(note)), pr_note_sentence(note));
+        assert_non_null(pr_string_finding(PR_LANGUAGE_FRENCH, pr_note_word(note)));
+    }
     static const char *const failures[] = {"mismatch", "missing", "extra", "whole"};
     for (size_t i = 0; i < 4; i++)
         assert_non_null(pr_string_failure(PR_LANGUAGE_FRENCH, failures[i]));
