@@ -286,10 +286,8 @@ int pr_command_checkpoints(int argc, char **argv, pr_error_t *err) {
         return result;
     if (target == NULL)
         return pr_options_wrong(argv[0], err, "--target DB is missing");
-    result = pr_ledger_open(target, &db, err);
+    result = pr_ledger_open_there(target, &db, err);
     if (result == 0)
-        result = pr_error_set(err, PR_E_TARGET, "%s: there is no such file", target);
-    else if (result > 0)
         result = s_list(db, target, run, all, json, err);
     sqlite3_close(db);
     return result;

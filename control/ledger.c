@@ -104,6 +104,13 @@ int pr_ledger_open(const char *path, sqlite3 **ret_db, pr_error_t *err) {
     return 1;
 }
 
+int pr_ledger_open_there(const char *path, sqlite3 **ret_db, pr_error_t *err) {
+    int result = pr_ledger_open(path, ret_db, err);
+    if (result == 0)
+        return pr_error_set(err, PR_E_TARGET, "%s: there is no such file", path);
+    return result < 0 ? result : 0;
+}
+
 bool pr_ledger_has(sqlite3 *db, const char *table) {
     sqlite3_stmt *statement = NULL;
     bool has = false;

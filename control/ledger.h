@@ -47,6 +47,9 @@ typedef struct {
  *  database). ret_db: *returns new*, sqlite3_close it. */
 int pr_ledger_open(const char *path, sqlite3 **ret_db, pr_error_t *err);
 
+/* The same for a database that must be there: 0, or -PR_E_TARGET if it is not. */
+int pr_ledger_open_there(const char *path, sqlite3 **ret_db, pr_error_t *err);
+
 /* Is there a table or view of this name? */
 bool pr_ledger_has(sqlite3 *db, const char *table);
 

@@ -338,10 +338,8 @@ static int s_report(const pr_config_t *config, const pr_run_options_t *options, 
                     const pr_meter_t *meter, pr_report_t **ret_report, pr_error_t *err) {
     sqlite3 *db = NULL;
     pr_report_t *report = NULL;
-    int result = pr_ledger_open(config->target, &db, err);
+    int result = pr_ledger_open_there(config->target, &db, err);
     if (result == 0)
-        result = pr_error_set(err, PR_E_TARGET, "%s: there is no such file", config->target);
-    if (result > 0)
         result = pr_report_from_run(db, config->target, config->run, meter, &report, err);
     if (result == 0 && report != NULL) {
         *ret_report = report;

@@ -135,12 +135,10 @@ static int s_open_target(s_verify_t *self, pr_error_t *err) {
     char *wal = pr_xasprintf("%s-wal", target);
     bool had_wal = access(wal, F_OK) == 0;
     free(wal);
-    int result = pr_ledger_open(target, &self->db, err);
-    if (result == 0)
-        return pr_error_set(err, PR_E_TARGET, "%s: there is no such file", target);
-    if (result > 0 && had_wal)
+    int result = pr_ledger_open_there(target, &self->db, err);
+    if (result == 0 && had_wal)
         sqlite3_db_config(self->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    return result < 0 ? result : 0;
+    return result;
 }
 
 static int s_load_mapping(s_verify_t *self, pr_error_t *err) {
