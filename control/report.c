@@ -311,6 +311,22 @@ bool pr_report_stream_balances(const pr_report_t *report, const pr_report_stream
            (!complete || stream->read == stream->exported);
 }
 
+pr_report_stream_t pr_report_total(const pr_report_t *report) {
+    pr_report_stream_t total = {.seconds = -1};
+    for (size_t i = 0; i < report->streams_count; i++) {
+        const pr_report_stream_t *stream = &report->streams[i];
+        total.exported += stream->exported;
+        total.bytes += stream->bytes;
+        total.read += stream->read;
+        total.rejected += stream->rejected;
+        total.written += stream->written;
+        total.unchanged += stream->unchanged;
+        total.validated += stream->validated;
+        total.records_seen += stream->records_seen;
+    }
+    return total;
+}
+
 bool pr_report_balances(const pr_report_t *report) {
     for (size_t i = 0; i < report->streams_count; i++) {
         if (!pr_report_stream_balances(report, &report->streams[i]))

@@ -228,6 +228,9 @@ const char *pr_report_verdict(const pr_report_t *report);
  *  and how often is it in all? The end is first + 1 for any other finding. */
 size_t pr_report_findings_end(const pr_report_t *report, size_t first, uint64_t *ret_count);
 
+/* The sums over all streams; without name and seconds. */
+pr_report_stream_t pr_report_total(const pr_report_t *report);
+
 /* Do the accounts balance: read = written + unchanged + rejected in every stream, and, once complete, read = exported?
  */
 bool pr_report_balances(const pr_report_t *report);

@@ -107,22 +107,6 @@ static bool s_declares(const pr_mapping_t *mapping, bool keys) {
     return false;
 }
 
-/* Records of all streams. */
-typedef struct {
-    uint64_t exported, read, accepted, validated;
-} pr_judge_sums_t;
-
-static pr_judge_sums_t s_sums(const pr_report_t *report) {
-    pr_judge_sums_t sums = {0};
-    for (size_t i = 0; i < report->streams_count; i++) {
-        sums.exported += report->streams[i].exported;
-        sums.read += report->streams[i].read;
-        sums.accepted += report->streams[i].read - report->streams[i].rejected;
-        sums.validated += report->streams[i].validated;
-    }
-    return sums;
-}
-
 /* Was the whole proved, to the end? */
 static bool s_is_done(const pr_report_t *report) {
     if (report->kind == PR_REPORT_VERIFY)
@@ -133,14 +117,14 @@ static bool s_is_done(const pr_report_t *report) {
 void pr_report_judge(pr_report_t *report, const pr_mapping_t *mapping) {
     pr_check_state_t *checks = report->checks;
     pr_check_state_t api = checks[PR_CHECK_API];
-    pr_judge_sums_t sums = s_sums(report);
+    pr_report_stream_t total = pr_report_total(report);
     bool done = s_is_done(report);
     bool spread = s_declares(mapping, false);
     for (size_t i = 0; i < PR_CHECKS; i++)
         checks[i] = done ? PR_CHECK_PASSED : PR_CHECK_OPEN;
     checks[PR_CHECK_ACCOUNTS] = pr_report_balances(report) ? PR_CHECK_PASSED : PR_CHECK_FAILED;
-    checks[PR_CHECK_COMPLETE] = sums.read == sums.exported ? PR_CHECK_PASSED : PR_CHECK_OPEN;
-    if (sums.read != sums.exported || sums.validated != sums.accepted)
+    checks[PR_CHECK_COMPLETE] = total.read == total.exported ? PR_CHECK_PASSED : PR_CHECK_OPEN;
+    if (total.read != total.exported || total.validated != total.read - total.rejected)
         checks[PR_CHECK_ROWS] = PR_CHECK_OPEN;
     if (!spread)
         checks[PR_CHECK_DISTRIBUTION] = PR_CHECK_ABSENT;

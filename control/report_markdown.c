@@ -85,49 +85,34 @@ static const char *s_join(pr_writer_t *writer, const char *text, const char *mor
 
 /* ---- title and summary ---- */
 
-static uint64_t s_records(const pr_report_t *report, uint64_t *ret_read, uint64_t *ret_rejected) {
-    uint64_t exported = 0;
-    *ret_read = *ret_rejected = 0;
-    for (size_t i = 0; i < report->streams_count; i++) {
-        exported += report->streams[i].exported;
-        *ret_read += report->streams[i].read;
-        *ret_rejected += report->streams[i].rejected;
-    }
-    return exported;
-}
-
 static const char *s_verdict_of_verify(pr_writer_t *writer) {
     const pr_report_t *report = writer->report;
-    uint64_t read;
-    uint64_t rejected;
-    uint64_t exported = s_records(report, &read, &rejected);
+    pr_report_stream_t total = pr_report_total(report);
     if (report->outcome == 4)
         return S_SAY(writer, PR_S_VERIFIED_FAILED, s_count(writer, report->failures_total));
     if (report->outcome < 0)
-        return S_SAY(writer, PR_S_INCOMPLETE, s_count(writer, read), s_count(writer, exported));
-    if (rejected > 0)
-        return S_SAY(writer, PR_S_VERIFIED_REJECTS, s_count(writer, rejected), s_count(writer, exported));
-    return S_SAY(writer, PR_S_VERIFIED, s_count(writer, exported));
+        return S_SAY(writer, PR_S_INCOMPLETE, s_count(writer, total.read), s_count(writer, total.exported));
+    if (total.rejected > 0)
+        return S_SAY(writer, PR_S_VERIFIED_REJECTS, s_count(writer, total.rejected), s_count(writer, total.exported));
+    return S_SAY(writer, PR_S_VERIFIED, s_count(writer, total.exported));
 }
 
 static const char *s_verdict_of_run(pr_writer_t *writer) {
     const pr_report_t *report = writer->report;
-    uint64_t read;
-    uint64_t rejected;
-    uint64_t exported = s_records(report, &read, &rejected);
+    pr_report_stream_t total = pr_report_total(report);
     if (*report->run.rolled_back_at != '\0')
         return s_word(writer, report->outcome == 4   ? PR_S_TAKEN_BACK_FAILED
                               : report->outcome == 3 ? PR_S_TAKEN_BACK_REJECTS
                                                      : PR_S_TAKEN_BACK);
     switch (report->outcome) {
     case 0:
-        return S_SAY(writer, PR_S_COMPLETE, s_count(writer, read));
+        return S_SAY(writer, PR_S_COMPLETE, s_count(writer, total.read));
     case 3:
-        return S_SAY(writer, PR_S_COMPLETE_REJECTS, s_count(writer, rejected), s_count(writer, read));
+        return S_SAY(writer, PR_S_COMPLETE_REJECTS, s_count(writer, total.rejected), s_count(writer, total.read));
     case 4:
         return S_SAY(writer, PR_S_FAILED_MD, s_count(writer, report->failures_total));
     default:
-        return S_SAY(writer, PR_S_INCOMPLETE, s_count(writer, read), s_count(writer, exported));
+        return S_SAY(writer, PR_S_INCOMPLETE, s_count(writer, total.read), s_count(writer, total.exported));
     }
 }
 
@@ -193,17 +178,15 @@ static size_t s_files(const pr_report_t *report, uint64_t *ret_bytes) {
 static const char *s_answer_in(pr_writer_t *writer) {
     const pr_report_t *report = writer->report;
     uint64_t bytes;
-    uint64_t records = 0;
     size_t files = s_files(report, &bytes);
     const char *streams = NULL;
     for (size_t i = 0; i < report->streams_count; i++) {
-        records += report->streams[i].exported;
         streams = s_join(writer, streams,
                          S_KEEP(writer, "%s %s", s_code(writer, report->streams[i].name),
                                 s_count(writer, report->streams[i].exported)));
     }
-    const char *answer =
-        S_SAY(writer, PR_S_ANSWER_IN, s_count(writer, records), s_count(writer, files), s_size(writer, bytes));
+    const char *answer = S_SAY(writer, PR_S_ANSWER_IN, s_count(writer, pr_report_total(report).exported),
+                               s_count(writer, files), s_size(writer, bytes));
     return streams != NULL ? S_KEEP(writer, "%s (%s)", answer, streams) : answer;
 }
 
@@ -241,15 +224,14 @@ static size_t s_kinds(const pr_report_t *report) {
 
 static const char *s_answer_wrong(pr_writer_t *writer) {
     const pr_report_t *report = writer->report;
-    uint64_t read;
-    uint64_t rejected;
-    uint64_t exported = s_records(report, &read, &rejected);
+    pr_report_stream_t total = pr_report_total(report);
     size_t kinds = s_kinds(report);
     const char *answer = s_word(writer, PR_S_ANSWER_WRONG_NOTHING);
     if (report->outcome < 0)
-        answer = S_SAY(writer, PR_S_INCOMPLETE, s_count(writer, read), s_count(writer, exported));
-    else if (report->failures_total > 0 || rejected > 0)
-        answer = S_SAY(writer, PR_S_ANSWER_WRONG, s_count(writer, report->failures_total), s_count(writer, rejected));
+        answer = S_SAY(writer, PR_S_INCOMPLETE, s_count(writer, total.read), s_count(writer, total.exported));
+    else if (report->failures_total > 0 || total.rejected > 0)
+        answer =
+            S_SAY(writer, PR_S_ANSWER_WRONG, s_count(writer, report->failures_total), s_count(writer, total.rejected));
     if (kinds == 0)
         return answer;
     return S_KEEP(writer, "%s%s", answer, S_SAY(writer, PR_S_ANSWER_FINDINGS, s_count(writer, kinds)));
@@ -301,7 +283,7 @@ static void s_write_accounts(pr_writer_t *writer) {
                          s_word(writer, PR_S_T_REJECTED),
                          s_word(writer, report->kind == PR_REPORT_RUN ? PR_S_T_VALIDATED : PR_S_T_COMPARED)};
     const char *few[] = {all[0], all[1], all[2], all[5], all[6]};
-    pr_report_stream_t total = {0};
+    pr_report_stream_t total = pr_report_total(report);
     if (report->kind == PR_REPORT_RUN)
         pr_page_table_begin(&writer->page, "lrrrrrr", all);
     else
@@ -309,12 +291,6 @@ static void s_write_accounts(pr_writer_t *writer) {
     for (size_t i = 0; i < report->streams_count; i++) {
         const pr_report_stream_t *stream = &report->streams[i];
         s_write_stream(writer, s_code(writer, stream->name), stream);
-        total.exported += stream->exported;
-        total.read += stream->read;
-        total.written += stream->written;
-        total.unchanged += stream->unchanged;
-        total.rejected += stream->rejected;
-        total.validated += stream->validated;
     }
     s_write_stream(writer, S_KEEP(writer, "**%s**", s_word(writer, PR_S_TOTAL)), &total);
     pr_page_table_end(&writer->page);
@@ -558,18 +534,14 @@ static const char *s_check(pr_writer_t *writer, pr_check_t check) {
 #undef X
     };
     const pr_report_t *report = writer->report;
-    uint64_t read;
-    uint64_t rejected;
-    uint64_t exported = s_records(report, &read, &rejected);
-    uint64_t validated = 0;
-    for (size_t i = 0; i < report->streams_count; i++)
-        validated += report->streams[i].validated;
+    pr_report_stream_t total = pr_report_total(report);
     if (check == PR_CHECK_COMPLETE)
-        return S_SAY(writer, strings[check], s_count(writer, read), s_count(writer, exported));
+        return S_SAY(writer, strings[check], s_count(writer, total.read), s_count(writer, total.exported));
     if (check == PR_CHECK_ROWS && report->checks[check] == PR_CHECK_FAILED)
         return s_word(writer, PR_S_CHECK_ROWS_FAILED);
     if (check == PR_CHECK_ROWS)
-        return S_SAY(writer, strings[check], s_count(writer, validated), s_count(writer, read - rejected));
+        return S_SAY(writer, strings[check], s_count(writer, total.validated),
+                     s_count(writer, total.read - total.rejected));
     if (check == PR_CHECK_API)
         return S_SAY(writer, strings[check], pr_page_code_whole(&writer->page, report->api));
     return S_SAY(writer, strings[check], "");

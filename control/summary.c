@@ -109,20 +109,15 @@ static void s_print_account(const pr_printer_t *printer, const pr_report_stream_
 static void s_print_table(const pr_printer_t *printer) {
     const pr_report_t *report = printer->report;
     const char *heads[s_cells];
-    pr_report_stream_t total = {.seconds = report->run.seconds};
+    pr_report_stream_t total = pr_report_total(report);
     for (size_t i = 0; i < s_cells; i++)
         heads[i] = pr_string(printer->language, s_heads[i]);
     s_print_cells(printer, heads);
     for (size_t i = 0; i < report->streams_count; i++) {
         const pr_report_stream_t *stream = &report->streams[i];
         s_print_row(printer, stream->name, stream);
-        total.read += stream->read;
-        total.written += stream->written;
-        total.unchanged += stream->unchanged;
-        total.rejected += stream->rejected;
-        total.validated += stream->validated;
-        total.bytes += stream->bytes;
     }
+    total.seconds = report->run.seconds;
     total.records_seen = total.read;
     s_print_row(printer, pr_string(printer->language, PR_S_ROW_ALL), &total);
     fprintf(printer->out, "\n%s\n", pr_string(printer->language, PR_S_ACCOUNTS));
