@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,12 @@
     X("target", target)                                                                                                \
     X("mapping", mapping)                                                                                              \
     X("migrations", migrations)                                                                                        \
+    X("reports", reports)                                                                                              \
     X("run_dir", run_dir)
+
+/* Where the configurations of managed runs lie, and their run folders. */
+#define PR_CONFIG_MANAGED     "/etc/pvrelay/"
+#define PR_CONFIG_MANAGED_RUN "/run/pvrelay/"
 
 pr_config_t *pr_config_new(void) {
     pr_config_t *config = pr_xcalloc(1, sizeof *config);
@@ -63,6 +69,7 @@ void pr_config_destroy(pr_config_t **config) {
     for (size_t i = 0; i < self->sources_count; i++)
         free(self->sources[i]);
     free(self->sources);
+    free(self->spool);
     free(self->path);
     free(self->run);
 #define X(key, member) free(self->member);
@@ -95,6 +102,19 @@ char *pr_config_default_run_dir(const char *target) {
     if (runtime != NULL && *runtime == '/')
         return pr_xasprintf("%s/pvrelay/%016llx", runtime, (unsigned long long)hash);
     return pr_xasprintf("/tmp/pvrelay-%u/%016llx", (unsigned)getuid(), (unsigned long long)hash);
+}
+
+char *pr_config_managed_run_dir(const char *path) {
+    static const char suffix[] = ".json";
+    size_t head = sizeof PR_CONFIG_MANAGED - 1;
+    if (strncmp(path, PR_CONFIG_MANAGED, head) != 0)
+        return NULL;
+    const char *name = path + head;
+    size_t size = strlen(name);
+    size_t tail = sizeof suffix - 1;
+    if (size <= tail || strcmp(name + size - tail, suffix) != 0 || name[0] == '.' || strchr(name, '/') != NULL)
+        return NULL;
+    return pr_xasprintf(PR_CONFIG_MANAGED_RUN "%.*s", (int)(size - tail), name);
 }
 
 /*  Make a folder, or accept one that is there: our own if it has to be (`ours`), and in a place where anyone may make
@@ -165,7 +185,7 @@ static int s_read_word(pr_config_reader_t *reader, const char *key, const json_t
     return 0;
 }
 
-static int s_read_sources(pr_config_reader_t *reader, const char *key, const json_t *value) {
+static int s_read_list(pr_config_reader_t *reader, const char *key, const json_t *value) {
     pr_config_t *config = reader->config;
     if (!json_is_array(value) || json_array_size(value) == 0)
         return s_wrong(reader, key, "a list of at least one path");
@@ -178,6 +198,40 @@ static int s_read_sources(pr_config_reader_t *reader, const char *key, const jso
         config->sources[config->sources_count++] = s_resolve(reader->folder, json_string_value(path));
     }
     return 0;
+}
+
+/* "sources": {"spool": DIR, "complete": "renamed" | "marked", "files": [...]} */
+static int s_read_spool(pr_config_reader_t *reader, const json_t *value) {
+    pr_config_t *config = reader->config;
+    const char *key;
+    json_t *part;
+    int result = 0;
+    json_object_foreach((json_t *)(uintptr_t)value, key, part) {
+        if (strcmp(key, "spool") == 0 && json_is_string(part) && json_string_length(part) > 0)
+            config->spool = s_resolve(reader->folder, json_string_value(part));
+        else if (strcmp(key, "spool") == 0)
+            result = s_wrong(reader, "sources.spool", "a path, as a string");
+        else if (strcmp(key, "complete") == 0)
+            result = s_read_word(reader, "sources.complete", part, "renamed", "marked", &config->spool_marked);
+        else if (strcmp(key, "files") == 0)
+            result = s_read_list(reader, "sources.files", part);
+        else
+            result = pr_error_set(reader->err, PR_E_CONFIG, "%s: unknown setting \"sources.%s\"; see pvrelay-config(5)",
+                                  reader->path, key);
+        if (result < 0)
+            return result;
+    }
+    if (config->spool == NULL)
+        return pr_error_set(reader->err, PR_E_CONFIG, "%s: \"sources.spool\" is missing", reader->path);
+    return 0;
+}
+
+static int s_read_sources(pr_config_reader_t *reader, const json_t *value) {
+    if (json_is_object(value))
+        return s_read_spool(reader, value);
+    if (!json_is_array(value) || json_array_size(value) == 0)
+        return s_wrong(reader, "sources", "a list of at least one path, or an object with a \"spool\"");
+    return s_read_list(reader, "sources", value);
 }
 
 static int s_read_setting(pr_config_reader_t *reader, const char *key, const json_t *value) {
@@ -207,7 +261,7 @@ static int s_read_setting(pr_config_reader_t *reader, const char *key, const jso
     PR_CONFIG_WORDS(X)
 #undef X
     if (strcmp(key, "sources") == 0)
-        return s_read_sources(reader, key, value);
+        return s_read_sources(reader, value);
     if (strcmp(key, "run") == 0) {
         pr_run_id_t id;
         if (!json_is_string(value) || pr_run_id_parse(json_string_value(value), &id) < 0)
@@ -223,6 +277,23 @@ static int s_read_setting(pr_config_reader_t *reader, const char *key, const jso
                         key);
 }
 
+/*  The run folder of a file directly in /etc/pvrelay, NULL for others. It may be a link to a file elsewhere: its name is
+ *  what counts. *Returns new*. */
+static char *s_managed_run_dir(const char *path) {
+    char folder[PATH_MAX];
+    char *folder_of = pr_xstrdup(path);
+    char *name_of = pr_xstrdup(path);
+    char *result = NULL;
+    if (realpath(dirname(folder_of), folder) != NULL) {
+        char *absolute = pr_xasprintf("%s/%s", folder, basename(name_of));
+        result = pr_config_managed_run_dir(absolute);
+        free(absolute);
+    }
+    free(folder_of);
+    free(name_of);
+    return result;
+}
+
 static int s_check_settings(pr_config_reader_t *reader) {
     pr_config_t *config = reader->config;
     char *datadir = pr_config_datadir();
@@ -231,6 +302,8 @@ static int s_check_settings(pr_config_reader_t *reader) {
     if (config->migrations == NULL)
         config->migrations = pr_xasprintf("%s/migrations", datadir);
     free(datadir);
+    if (config->run_dir == NULL)
+        config->run_dir = s_managed_run_dir(reader->path);
     if (config->window_bytes < config->batch_bytes)
         return pr_error_set(reader->err, PR_E_CONFIG, "%s: \"window_bytes\" is less than \"batch_bytes\"",
                             reader->path);
@@ -247,8 +320,12 @@ static int s_check_whole(pr_config_reader_t *reader) {
     pr_config_t *config = reader->config;
     if (config->target == NULL)
         return pr_error_set(reader->err, PR_E_CONFIG, "%s: \"target\" is missing", reader->path);
-    if (config->sources_count == 0)
+    if (config->sources_count == 0 && config->spool == NULL)
         return pr_error_set(reader->err, PR_E_CONFIG, "%s: \"sources\" is missing", reader->path);
+    if (config->spool != NULL && (config->restart || config->retries_through > 0))
+        return pr_error_set(reader->err, PR_E_CONFIG,
+                            "%s: \"%s\" and a spool: each set that arrives is a run of its own", reader->path,
+                            config->restart ? "restart" : "retries_through");
     if (config->restart && config->run == NULL)
         return pr_error_set(reader->err, PR_E_CONFIG,
                             "%s: \"restart\" needs \"run\", so that a writer that is started again knows its own run",
@@ -258,6 +335,8 @@ static int s_check_whole(pr_config_reader_t *reader) {
                             reader->path);
     if (config->run_dir == NULL)
         config->run_dir = pr_config_default_run_dir(config->target);
+    if (config->reports == NULL)
+        config->reports = pr_xasprintf("%s-reports", config->target);
     return 0;
 }
 
@@ -303,12 +382,24 @@ int pr_config_load_settings(const char *path, pr_config_t **ret_config, pr_error
     return s_load(path, false, ret_config, err);
 }
 
+static json_t *s_sources_to_json(const pr_config_t *config) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < config->sources_count; i++)
+        json_array_append_new(list, json_string(config->sources[i]));
+    if (config->spool == NULL)
+        return list;
+    json_t *spool = json_object();
+    json_object_set_new(spool, "spool", json_string(config->spool));
+    json_object_set_new(spool, "complete", json_string(config->spool_marked ? "marked" : "renamed"));
+    if (config->sources_count > 0)
+        json_object_set(spool, "files", list);
+    json_decref(list);
+    return spool;
+}
+
 static json_t *s_to_json(const pr_config_t *config) {
     json_t *root = json_object();
-    json_t *sources = json_array();
-    for (size_t i = 0; i < config->sources_count; i++)
-        json_array_append_new(sources, json_string(config->sources[i]));
-    json_object_set_new(root, "sources", sources);
+    json_object_set_new(root, "sources", s_sources_to_json(config));
 #define X(key, member)                                                                                                 \
     if (config->member != NULL)                                                                                        \
         json_object_set_new(root, key, json_string(config->member));

@@ -14,9 +14,13 @@ typedef struct {
     char *target;     /* absolute path of the target database */
     char *mapping;    /* absolute path of the mapping; default DATADIR/mappings/el-to-hub.json */
     char *migrations; /* absolute path of the folder of migrations; default DATADIR/migrations */
-    char **sources;   /* absolute paths of the exports, as given */
+    char **sources;   /* absolute paths of the exports, as given; of a spool: those of the set that is on, or none */
     size_t sources_count;
-    char *run_dir; /* absolute: sockets and lock files live here */
+    char *spool; /* "sources": {"spool": DIR}: absolute path of the folder where sets of exports arrive; NULL: none */
+    bool spool_marked; /* "sources": {"complete": "marked"}: a set counts when its .done marker is there */
+    char *reports;     /* absolute path of the folder for the reports of managed runs; default TARGET-reports */
+    char *run_dir; /* absolute: sockets and lock files live here; default: see pr_config_default_run_dir, and for a file
+                      /etc/pvrelay/NAME.json /run/pvrelay/NAME */
     char *run;     /* UUID of the run to begin or to continue; NULL: the target's unfinished one, or a new one */
     uint32_t transformers;         /* how many transformers take part: 1 to 64 */
     bool null_text_keep;           /* "null_text": "keep" */
@@ -38,8 +42,8 @@ typedef struct {
  *  ret_config: *returns new*; untouched on failure. Errors: -PR_E_CONFIG, err tells file:line where it can. */
 int pr_config_load(const char *path, pr_config_t **ret_config, pr_error_t *err);
 
-/*  The same, but "target", "sources" and "run_dir" may be missing (they stay NULL and 0): for a command that is given
- *  them otherwise. */
+/*  The same, but "target", "sources", "reports" and "run_dir" may be missing (they stay NULL and 0, but for the run_dir
+ *  of a file in /etc/pvrelay): for a command that is given them otherwise. */
 int pr_config_load_settings(const char *path, pr_config_t **ret_config, pr_error_t *err);
 
 /*  Write a configuration (all fields but path) as JSON to path, durably and atomically (new file, rename), mode 0600.
@@ -57,6 +61,10 @@ char *pr_config_datadir(void);
 /*  Run folder for a target when none was given: $XDG_RUNTIME_DIR/pvrelay/HASH, else /tmp/pvrelay-UID/HASH, HASH from
  *  the target's absolute path. *Returns new* (malloc). */
 char *pr_config_default_run_dir(const char *target);
+
+/*  Run folder of a managed run: /run/pvrelay/NAME if path is /etc/pvrelay/NAME.json, else NULL. path: absolute; the disk
+ *  is not looked at. *Returns new* (malloc). */
+char *pr_config_managed_run_dir(const char *path);
 
 /*  Make a run folder (0700) with its parents; refuse one that belongs to another user or whose path leaves no room for
  *  the socket names (107 bytes). */

@@ -2,8 +2,8 @@
 /* The recipe of a daemon. */
 /*  DESIGN
  *
- *  Every main is pr_daemon_main(ops), and that reads: arguments, config (--check stops here), signals, open, sockets,
- *  READY=1, loop, drain, STOPPING=1, exit code.
+ *  Every main is pr_daemon_main(ops), and that reads: arguments, config (--check stops here), signals, lock, sockets,
+ *  open, READY=1, loop, drain, STOPPING=1, exit code.
  *
  *  The loop is zmq_poll over a signalfd and the stage's sockets, not a zloop: a zloop with timers only dies on SIGTERM,
  *  a nonstop one ends on EINTR (czmq 4.2.1), and a stage needs "wake me when there is room to send", which zloop has
@@ -11,11 +11,20 @@
  *
  *  States of a stage other than the writer, by the PROGRESS it hears:
  *
- *      alone     nothing heard yet: HELLO every s_hello_ms
+ *      alone     nothing heard for s_alone_ms, or yet: HELLO every s_hello_ms, and a look at the last words of the writer
+ *                (common/ending.h): it may have left before we came
  *      joined    run and writer known; a PROGRESS with another run or another writer's incarnation is `fresh`, and
  *                answered with HELLO: the stage begins anew with it
- *      complete  BYE, exit with the outcome
- *      failed    BYE, exit with the outcome
+ *      complete  BYE, the run ends with the outcome
+ *      failed    BYE, the run ends with the outcome
+ *      (another run than the configuration names: with a spool ours is over; without one it is none of our business)
+ *      failing   this stage cannot go on: FAIL every s_hello_ms, until it hears that the run stops, for s_tell_ms at most;
+ *                with a spool until it does: a writer that is just being started again must not wait for us in vain
+ *
+ *  When a run ends the process ends, with the outcome as its exit code. Not so with a spool, unless the failure is not the
+ *  export's fault: there the process closes all that belongs to the run and waits (`idle`) until the configuration, which
+ *  the manager replaces, names a run that has not ended. Each run has sockets of its own, in a ZeroMQ context of its own:
+ *  nothing of one run can be received in the next, and the end of the context waits until the old socket files are gone.
  *
  *  What a crash leaves behind: a lock file (taken over by the next start: flock ends with its process) and socket files
  *  (replaced).
@@ -23,7 +32,6 @@
 #include "common/daemon.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,13 +41,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/daemon_options.h"
+#include "common/ending.h"
 #include "common/fault.h"
 #include "common/lock.h"
 #include "common/log.h"
+#include "common/signals.h"
+#include "common/starts.h"
+#include "common/workers.h"
 
 enum {
     s_turn_ms = 25,
     s_hello_ms = 500,
+    s_alone_ms = 2000, /* without PROGRESS for so long, and for three heartbeats: the writer is gone */
+    s_tell_ms = 10000,
+    s_idle_ms = 100,
     s_counters_ms = 250, /* at most four times a second */
     s_status_ms = 1000,
     s_lock_wait_ms = 10000, /* a predecessor may still be draining */
@@ -58,26 +74,26 @@ typedef struct {
     zsock_t *counters;
     char who[32]; /* "reader", "transformer-2" */
     int signals;  /* signalfd */
+    const char *config_path;
     uint64_t writer_incarnation;
-    bool ready;
     bool draining;
+    int64_t heard_ms; /* when PROGRESS was heard last, or the run was taken up */
     int64_t hello_ms, counters_ms, status_ms, watchdog_ms;
     uint64_t watchdog_us;
 } pr_recipe_t;
 
 static void s_publish_counters(pr_recipe_t *recipe, int64_t now_ms);
 
-typedef struct {
-    const char *config;
-    uint32_t instance;
-    bool check;
-    pr_log_level_t level;
-} pr_arguments_t;
-
 int64_t pr_now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t pr_now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 int64_t pr_calendar_ms(void) {
@@ -107,10 +123,10 @@ int pr_daemon_send(pr_daemon_t *daemon, zsock_t *socket, pr_message_t *message, 
     return pr_socket_send(socket, message, frames, count);
 }
 
-void pr_daemon_protocol_error(pr_daemon_t *daemon, const pr_error_t *err) {
+void pr_daemon_protocol_error(pr_daemon_t *daemon, pr_protocol_kind_t kind, const pr_error_t *err) {
     static char s_seen[s_protocol_kinds][96];
     static size_t s_seen_count;
-    daemon->counters.protocol_errors++;
+    daemon->counters.protocol_errors.at[kind]++;
     for (size_t i = 0; i < s_seen_count; i++) {
         if (strncmp(s_seen[i], err->text, sizeof s_seen[i] - 1) == 0)
             return;
@@ -128,113 +144,25 @@ int pr_daemon_check_mapping(const pr_daemon_t *daemon, uint64_t digest, pr_error
                         daemon->mapping->path);
 }
 
-static void s_usage(const pr_stage_ops_t *ops) {
-    printf(
-        "Usage: %s --config FILE [OPTION…]\n%s\n\n"
-        "  -c, --config FILE     the run's configuration (pvrelay-config(5))\n"
-        "%s"
-        "      --check           check configuration and mapping, then exit\n"
-        "      --log-level WORD  error, warning, notice, info or debug (default notice)\n"
-        "  -h, --help            this text\n"
-        "  -V, --version         the version\n\n"
-        "Exit codes: 0 complete, 1 usage or configuration, 2 unreadable or malformed export, 3 complete with rejects,\n"
-        "4 validation failed, 5 target error, 6 interrupted (can be continued), 70 internal error.\n",
-        ops->program, ops->summary,
-        ops->stage == PR_STAGE_TRANSFORMER
-            ? "  -i, --instance N      which of the transformers this is, from 1 (default 1)\n"
-            : "");
-}
-
-static int s_parse_instance(const char *word, uint32_t *ret_instance, pr_error_t *err) {
-    char *end;
-    unsigned long value = strtoul(word, &end, 10);
-    if (*word < '0' || *word > '9' || *end != '\0' || value < 1 || value > 64)
-        return pr_error_set(err, PR_E_USAGE, "--instance %s: a number from 1 to 64 is expected", word);
-    *ret_instance = (uint32_t)value;
-    return 0;
-}
-
-/* Returns 0 to go on, 1 if the answer has been given (--help, --version), <0. */
-static int s_parse_arguments(const pr_stage_ops_t *ops, int argc, char **argv, pr_arguments_t *ret_arguments,
-                             pr_error_t *err) {
-    enum { OPTION_CHECK = 256, OPTION_LEVEL };
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"instance", required_argument, NULL, 'i'},
-                                            {"check", no_argument, NULL, OPTION_CHECK},
-                                            {"log-level", required_argument, NULL, OPTION_LEVEL},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'V'},
-                                            {NULL, 0, NULL, 0}};
-    pr_arguments_t arguments = {.instance = 1, .level = PR_LOG_NOTICE};
-    opterr = 0;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:i:hV", options, NULL)) != -1) {
-        int level;
-        switch (option) {
-        case 'c':
-            arguments.config = optarg;
-            break;
-        case 'i':
-            if (ops->stage != PR_STAGE_TRANSFORMER)
-                return pr_error_set(err, PR_E_USAGE, "--instance: there is one %s only", ops->program);
-            if (s_parse_instance(optarg, &arguments.instance, err) < 0)
-                return -PR_E_USAGE;
-            break;
-        case OPTION_CHECK:
-            arguments.check = true;
-            break;
-        case OPTION_LEVEL:
-            level = pr_log_level_from_word(optarg);
-            if (level < 0)
-                return pr_error_set(err, PR_E_USAGE,
-                                    "--log-level %s: error, warning, notice, info or debug is expected", optarg);
-            arguments.level = (pr_log_level_t)level;
-            break;
-        case 'h':
-            s_usage(ops);
-            return 1;
-        case 'V':
-            printf("%s %s\n", ops->program, PVRELAY_VERSION);
-            return 1;
-        default:
-            return pr_error_set(err, PR_E_USAGE, "unknown or incomplete option %s; see %s --help", argv[optind - 1],
-                                ops->program);
-        }
+/* Read configuration and mapping, in place of what was read before. */
+static int s_load(pr_recipe_t *recipe, pr_error_t *err) {
+    pr_config_t *config = NULL;
+    pr_mapping_t *mapping = NULL;
+    int result = pr_config_load(recipe->config_path, &config, err);
+    if (result == 0)
+        result = pr_mapping_load(config->mapping, NULL, NULL, &mapping, err);
+    if (result == 0 && recipe->public.instance > config->transformers)
+        result = pr_error_set(err, PR_E_CONFIG, "%s: --instance %u, but \"transformers\" is %u", recipe->config_path,
+                              recipe->public.instance, config->transformers);
+    if (result < 0) {
+        pr_mapping_destroy(&mapping);
+        pr_config_destroy(&config);
+        return result;
     }
-    if (optind < argc)
-        return pr_error_set(err, PR_E_USAGE, "unexpected argument %s; see %s --help", argv[optind], ops->program);
-    if (arguments.config == NULL)
-        return pr_error_set(err, PR_E_USAGE, "--config FILE is missing; see %s --help", ops->program);
-    *ret_arguments = arguments;
-    return 0;
-}
-
-static int s_load(pr_recipe_t *recipe, const char *path, pr_error_t *err) {
-    int result = pr_config_load(path, &recipe->config, err);
-    if (result < 0)
-        return result;
-    result = pr_mapping_load(recipe->config->mapping, NULL, NULL, &recipe->mapping, err);
-    if (result < 0)
-        return result;
-    if (recipe->public.instance > recipe->config->transformers)
-        return pr_error_set(err, PR_E_CONFIG, "%s: --instance %u, but \"transformers\" is %u", path,
-                            recipe->public.instance, recipe->config->transformers);
-    recipe->public.config = recipe->config;
-    recipe->public.mapping = recipe->mapping;
-    return 0;
-}
-
-static int s_catch_signals(pr_recipe_t *recipe, pr_error_t *err) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigprocmask(SIG_BLOCK, &set, NULL); /* before the first thread: ZeroMQ's threads inherit it */
-    signal(SIGPIPE, SIG_IGN);
-    recipe->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (recipe->signals < 0)
-        return pr_error_set(err, PR_E_INTERNAL, "signalfd: %s", strerror(errno));
-    zsys_handler_set(NULL);
+    pr_mapping_destroy(&recipe->mapping);
+    pr_config_destroy(&recipe->config);
+    recipe->public.config = recipe->config = config;
+    recipe->public.mapping = recipe->mapping = mapping;
     return 0;
 }
 
@@ -244,13 +172,23 @@ static int s_take_lock(pr_recipe_t *recipe, pr_error_t *err) {
     if (result < 0)
         return result;
     snprintf(path, sizeof path, "%s/%s.lock", recipe->config->run_dir, recipe->who);
-    return pr_lock_take(path, s_lock_wait_ms, &recipe->lock, err);
+    result = pr_lock_take(path, s_lock_wait_ms, &recipe->lock, err);
+    if (result == 0)
+        recipe->public.counters.starts = pr_starts_count(recipe->config->run_dir, recipe->who);
+    return result;
+}
+
+static int s_open_counters(pr_recipe_t *recipe, pr_error_t *err) {
+    zsys_handler_set(NULL);
+    return pr_socket_bind(PR_ENDPOINT_COUNTERS, recipe->config->run_dir, recipe->who, &recipe->counters, err);
 }
 
 static int s_open_sockets(pr_recipe_t *recipe, pr_error_t *err) {
     pr_daemon_t *daemon = &recipe->public;
     const char *dir = recipe->config->run_dir;
-    int result = 0;
+    int result = s_open_counters(recipe, err);
+    if (result < 0)
+        return result;
     switch (daemon->stage) {
     case PR_STAGE_READER:
         result = pr_socket_bind(PR_ENDPOINT_RECORDS, dir, NULL, &daemon->out, err);
@@ -273,8 +211,6 @@ static int s_open_sockets(pr_recipe_t *recipe, pr_error_t *err) {
         result = pr_socket_connect(PR_ENDPOINT_WRITER, dir, NULL, &daemon->writer, err);
     if (result == 0 && daemon->stage != PR_STAGE_WRITER)
         result = pr_socket_connect(PR_ENDPOINT_PROGRESS, dir, NULL, &daemon->progress, err);
-    if (result == 0)
-        result = pr_socket_bind(PR_ENDPOINT_COUNTERS, dir, recipe->who, &recipe->counters, err);
     if (daemon->out == NULL)
         daemon->out = daemon->writer;
     return result;
@@ -296,11 +232,25 @@ static void s_leave(pr_recipe_t *recipe, int outcome) {
     recipe->public.outcome = outcome;
 }
 
+/* Where the configuration names the run, is this another one? */
+static bool s_is_of_another_run(const pr_recipe_t *recipe, pr_run_id_t run) {
+    pr_run_id_t ours;
+    return recipe->config->run != NULL && pr_run_id_parse(recipe->config->run, &ours) == 0 &&
+           !pr_run_id_equal(run, ours);
+}
+
 /* A PROGRESS, in a stage other than the writer. */
 static int s_hear_progress(pr_recipe_t *recipe, const pr_message_t *message, int64_t now_ms, pr_error_t *err) {
     pr_daemon_t *daemon = &recipe->public;
     const pr_msg_progress_t *progress = &message->progress;
+    if (s_is_of_another_run(recipe, message->run)) {
+        /* We slept, and ours is long over: nothing of it may get into that one, a reader's plan least of all. */
+        if (recipe->config->spool != NULL)
+            s_leave(recipe, PR_E_OK);
+        return 0;
+    }
     bool fresh = !pr_run_id_equal(daemon->run, message->run) || recipe->writer_incarnation != progress->incarnation;
+    recipe->heard_ms = now_ms;
     if (fresh) {
         daemon->run = message->run;
         recipe->writer_incarnation = progress->incarnation;
@@ -331,7 +281,7 @@ static int s_receive_progress(pr_recipe_t *recipe, int64_t now_ms, pr_error_t *e
     int result = 0;
     while (result == 0 && !daemon->leave && (received = pr_socket_receive(daemon->progress, &inbound, &dropped)) != 0) {
         if (received < 0) {
-            pr_daemon_protocol_error(daemon, &dropped);
+            pr_daemon_protocol_error(daemon, PR_PROTOCOL_MALFORMED, &dropped);
             pr_error_clear(&dropped);
             continue;
         }
@@ -353,7 +303,7 @@ static int s_receive_data(pr_recipe_t *recipe, pr_error_t *err) {
         if (received == 0)
             break;
         if (received < 0) {
-            pr_daemon_protocol_error(daemon, &dropped);
+            pr_daemon_protocol_error(daemon, PR_PROTOCOL_MALFORMED, &dropped);
             continue;
         }
         result = recipe->ops->on_message(recipe->self, &inbound, err);
@@ -381,6 +331,7 @@ static int s_receive_signal(pr_recipe_t *recipe, pr_error_t *err) {
 
 static void s_publish_counters(pr_recipe_t *recipe, int64_t now_ms) {
     pr_message_t message = {.id = PR_MSG_COUNTERS, .counters = recipe->public.counters};
+    pr_wire_text_set(&message.counters.last_error, pr_log_last());
     pr_daemon_send(&recipe->public, recipe->counters, &message, NULL, 0);
     recipe->counters_ms = now_ms;
 }
@@ -389,7 +340,7 @@ static void s_publish_counters(pr_recipe_t *recipe, int64_t now_ms) {
 static void s_report(pr_recipe_t *recipe, int64_t now_ms) {
     if (now_ms - recipe->counters_ms >= s_counters_ms)
         s_publish_counters(recipe, now_ms);
-    if (now_ms - recipe->status_ms >= s_status_ms) {
+    if (recipe->self != NULL && now_ms - recipe->status_ms >= s_status_ms) {
         char line[256] = "";
         recipe->ops->status(recipe->self, line, sizeof line);
         sd_notifyf(0, "STATUS=%s", line);
@@ -399,6 +350,30 @@ static void s_report(pr_recipe_t *recipe, int64_t now_ms) {
         sd_notify(0, "WATCHDOG=1");
         recipe->watchdog_ms = now_ms;
     }
+}
+
+/*  The last words of the writer on this run, if it has gone: taken for its PROGRESS. */
+static void s_look_for_ending(pr_recipe_t *recipe, int64_t now_ms) {
+    pr_daemon_t *daemon = &recipe->public;
+    pr_ending_t ending;
+    int64_t alone_ms = 3 * (int64_t)daemon->config->heartbeat_ms;
+    alone_ms = alone_ms > s_alone_ms ? alone_ms : s_alone_ms;
+    if (daemon->writer == NULL || daemon->leave || now_ms - recipe->heard_ms < alone_ms ||
+        pr_ending_load(daemon->config->run_dir, &daemon->run, &ending) == 0)
+        return;
+    if (*ending.text != '\0')
+        pr_log(PR_LOG_NOTICE, "the run stopped: %s: %s", pr_error_name((int)ending.code), ending.text);
+    s_leave(recipe, (int)ending.code);
+}
+
+/* To be done every s_hello_ms while there is no writer. */
+static void s_seek_writer(pr_recipe_t *recipe, int64_t now_ms) {
+    if (recipe->public.writer == NULL || now_ms - recipe->hello_ms < s_hello_ms)
+        return;
+    if (recipe->writer_incarnation == 0)
+        s_hello(recipe, now_ms);
+    recipe->hello_ms = now_ms;
+    s_look_for_ending(recipe, now_ms);
 }
 
 static int s_turn(pr_recipe_t *recipe, bool *more, pr_error_t *err) {
@@ -424,8 +399,7 @@ static int s_turn(pr_recipe_t *recipe, bool *more, pr_error_t *err) {
         *more = result > 0;
         result = result > 0 ? 0 : result;
     }
-    if (daemon->writer != NULL && recipe->writer_incarnation == 0 && now_ms - recipe->hello_ms >= s_hello_ms)
-        s_hello(recipe, now_ms);
+    s_seek_writer(recipe, now_ms);
     s_report(recipe, now_ms);
     return result;
 }
@@ -441,82 +415,235 @@ static int s_loop(pr_recipe_t *recipe, pr_error_t *err) {
     return result;
 }
 
-/* Tell the writer that the run cannot go on. Errors that a restart mends are nobody else's business. */
-static void s_tell_failure(pr_recipe_t *recipe, const pr_error_t *err) {
+/* ---- this stage cannot go on ---- */
+
+/* Is that for the others to know? Errors that a restart mends are nobody else's business. */
+static bool s_is_for_good(const pr_error_t *err) {
     pr_error_class_t class = pr_error_class((int)err->code);
-    if (recipe->public.writer == NULL || class == PR_CLASS_RETRY || class == PR_CLASS_BUG)
-        return;
-    pr_message_t fail = {.id = PR_MSG_FAIL, .fail = {.code = (uint16_t)err->code}};
-    pr_wire_text_set(&fail.fail.text, err->text);
-    pr_daemon_send(&recipe->public, recipe->public.writer, &fail, NULL, 0);
+    return class != PR_CLASS_RETRY && class != PR_CLASS_BUG;
 }
 
-static void s_close(pr_recipe_t *recipe) {
+/* One turn of waiting for the writer's word that the run stops. Returns whether it has come, or a signal. */
+static bool s_has_stopped(pr_recipe_t *recipe, int64_t now_ms) {
     pr_daemon_t *daemon = &recipe->public;
-    recipe->ops->close(&recipe->self);
-    if (daemon->out != daemon->writer)
-        zsock_destroy(&daemon->out);
-    zsock_destroy(&daemon->in);
-    zsock_destroy(&daemon->writer);
-    zsock_destroy(&daemon->progress);
-    zsock_destroy(&recipe->counters);
-    zsys_shutdown(); /* waits for what lingers */
-    pr_lock_release(&recipe->lock);
-    pr_mapping_destroy(&recipe->mapping);
-    pr_config_destroy(&recipe->config);
-    if (recipe->signals >= 0)
-        close(recipe->signals);
+    zmq_pollitem_t items[2] = {{.fd = recipe->signals, .events = ZMQ_POLLIN},
+                               {.socket = zsock_resolve(daemon->progress), .events = ZMQ_POLLIN}};
+    pr_inbound_t inbound;
+    pr_ending_t ending;
+    bool stopped = false;
+    zmq_poll(items, 2, s_idle_ms);
+    while (!stopped && pr_socket_receive(daemon->progress, &inbound, NULL) > 0) {
+        const pr_message_t *message = &inbound.message;
+        if (message->id == PR_MSG_PROGRESS && !pr_run_id_known(daemon->run))
+            daemon->run = message->run;
+        stopped = message->id == PR_MSG_PROGRESS &&
+                  (s_is_of_another_run(recipe, message->run) ||
+                   (message->progress.state >= PR_PROGRESS_COMPLETE && pr_run_id_equal(message->run, daemon->run)));
+        pr_inbound_release(&inbound);
+    }
+    if (stopped)
+        s_bye(recipe);
+    s_report(recipe, now_ms);
+    return stopped || (items[0].revents & ZMQ_POLLIN) != 0 ||
+           pr_ending_load(daemon->config->run_dir, &daemon->run, &ending) > 0;
 }
 
-static int s_run(pr_recipe_t *recipe, pr_error_t *err) {
-    int result = s_catch_signals(recipe, err);
+/* Tell the writer, until it has heard. */
+static void s_tell_failure(pr_recipe_t *recipe, const pr_error_t *err) {
+    pr_daemon_t *daemon = &recipe->public;
+    if (daemon->writer == NULL || daemon->progress == NULL || !s_is_for_good(err))
+        return;
+    int64_t told_ms = -s_hello_ms;
+    int64_t now_ms = pr_now_ms();
+    int64_t until_ms = recipe->config->spool != NULL ? INT64_MAX : now_ms + s_tell_ms;
+    do {
+        if (now_ms - told_ms >= s_hello_ms) {
+            pr_message_t fail = {.id = PR_MSG_FAIL, .fail = {.code = (uint16_t)err->code}};
+            pr_wire_text_set(&fail.fail.text, err->text);
+            pr_daemon_send(daemon, daemon->writer, &fail, NULL, 0);
+            told_ms = now_ms;
+        }
+        if (s_has_stopped(recipe, now_ms))
+            return;
+        now_ms = pr_now_ms();
+    } while (now_ms < until_ms);
+}
+
+void pr_daemon_ended(pr_daemon_t *daemon, int code, const char *text) {
+    pr_ending_t ending = {.run = daemon->run, .code = (pr_error_code_t)code};
+    pr_error_t problem = PR_ERROR_INIT;
+    snprintf(ending.text, sizeof ending.text, "%s", text);
+    if (pr_run_id_known(daemon->run) && pr_ending_save(daemon->config->run_dir, &ending, &problem) < 0)
+        pr_log(PR_LOG_WARNING, "%s", problem.text);
+}
+
+/* ---- one run ---- */
+
+/* Open what belongs to a run, and take part in it until its end. */
+static int s_take_part(pr_recipe_t *recipe, pr_error_t *err) {
+    pr_daemon_t *daemon = &recipe->public;
+    if (recipe->config->run != NULL)
+        pr_run_id_parse(recipe->config->run, &daemon->run);
+    recipe->heard_ms = pr_now_ms();
+    int result = s_open_sockets(recipe, err);
     if (result == 0)
-        result = s_take_lock(recipe, err);
-    if (result == 0)
-        result = s_open_sockets(recipe, err);
-    if (result == 0)
-        result = recipe->ops->open(&recipe->public, &recipe->self, err);
+        result = recipe->ops->open(daemon, &recipe->self, err);
     if (result == 0) {
-        recipe->ready = true;
         sd_notify(0, "READY=1");
         result = s_loop(recipe, err);
     }
-    sd_notify(0, "STOPPING=1");
+    if (result < 0 && daemon->stage == PR_STAGE_WRITER && s_is_for_good(err))
+        pr_daemon_ended(daemon, (int)err->code, err->text);
     if (result < 0)
         s_tell_failure(recipe, err);
     return result;
 }
 
+/* Close all of it. Waits for what lingers, and until the socket files are gone. */
+static void s_close_run(pr_recipe_t *recipe) {
+    pr_daemon_t *daemon = &recipe->public;
+    recipe->ops->close(&recipe->self);
+    if (daemon->out != daemon->writer)
+        zsock_destroy(&daemon->out);
+    daemon->out = NULL;
+    zsock_destroy(&daemon->in);
+    zsock_destroy(&daemon->writer);
+    zsock_destroy(&daemon->progress);
+    zsock_destroy(&recipe->counters);
+    zsys_shutdown();
+}
+
+/* How the run ended for this process, for `systemctl status`, which keeps it. */
+static void s_say_outcome(const pr_recipe_t *recipe, int result, const pr_error_t *err) {
+    int outcome = result < 0 ? result : recipe->public.outcome;
+    if (result < 0)
+        sd_notifyf(0, "STATUS=stopped: %s: %s", pr_error_name(outcome), err->text);
+    else
+        sd_notifyf(0, "STATUS=%s", pr_error_sentence(outcome));
+}
+
+/* ---- set after set, with a spool ---- */
+
+/* Forget a run that has ended, but not what was counted. */
+static void s_forget_run(pr_recipe_t *recipe) {
+    pr_daemon_t *daemon = &recipe->public;
+    pr_msg_counters_t *counters = &daemon->counters;
+    daemon->run = (pr_run_id_t){{0}};
+    daemon->hold = daemon->want_out = daemon->leave = false;
+    daemon->outcome = PR_E_OK;
+    recipe->writer_incarnation = 0;
+    counters->records_total = counters->window_bytes = counters->checkpoint = counters->validated_checkpoint = 0;
+    counters->scanned_bytes = counters->scan_total_bytes = 0;
+}
+
+/* Does the configuration, as it is now, name a run that has not ended? Returns 1, 0 or <0. */
+static int s_has_run(pr_recipe_t *recipe, pr_error_t *err) {
+    pr_ending_t ending;
+    pr_run_id_t run;
+    int result = s_load(recipe, err);
+    if (result < 0)
+        return result;
+    const pr_config_t *config = recipe->config;
+    return config->run != NULL && config->sources_count > 0 && pr_run_id_parse(config->run, &run) == 0 &&
+           pr_ending_load(config->run_dir, &run, &ending) == 0;
+}
+
+/* Wait for the next run. Returns 1, 0 (a signal: leave), or <0. */
+static int s_await_run(pr_recipe_t *recipe, pr_error_t *err) {
+    int result = s_has_run(recipe, err);
+    if (result != 0)
+        return result;
+    result = s_open_counters(recipe, err);
+    if (result < 0)
+        return result;
+    sd_notify(0, "READY=1\nSTATUS=idle: waiting for exports");
+    bool asked = false;
+    while (result == 0 && !asked) {
+        zmq_pollitem_t item = {.fd = recipe->signals, .events = ZMQ_POLLIN};
+        asked = zmq_poll(&item, 1, s_idle_ms) > 0;
+        s_report(recipe, pr_now_ms());
+        if (!asked)
+            result = s_has_run(recipe, err);
+    }
+    s_close_run(recipe);
+    return result;
+}
+
+/* Was it what the exports hold, and not the configuration or the target, that made the run end so? */
+static bool s_is_the_exports_matter(int outcome) {
+    pr_error_class_t class = pr_error_class(outcome);
+    return class == PR_CLASS_NONE || class == PR_CLASS_DATA;
+}
+
+/* Take part in the run, or with a spool in run after run. Returns 0 (public.outcome) or <0. */
+static int s_run(pr_recipe_t *recipe, pr_error_t *err) {
+    static const int signals[] = {SIGTERM, SIGINT};
+    int result = pr_signals_open(signals, 2, NULL, &recipe->signals, err);
+    if (result == 0)
+        result = s_take_lock(recipe, err);
+    if (result == 0 && recipe->config->spool == NULL) {
+        result = s_take_part(recipe, err);
+        sd_notify(0, "STOPPING=1");
+        s_say_outcome(recipe, result, err);
+        return result;
+    }
+    while (result == 0 && (result = s_await_run(recipe, err)) > 0) {
+        result = s_take_part(recipe, err);
+        s_close_run(recipe);
+        int outcome = result < 0 ? result : recipe->public.outcome;
+        if (!s_is_the_exports_matter(outcome) || recipe->draining)
+            break;
+        if (result < 0)
+            pr_log_error(err);
+        pr_error_clear(err);
+        result = 0;
+        s_forget_run(recipe);
+    }
+    sd_notify(0, "STOPPING=1");
+    s_say_outcome(recipe, result, err);
+    return result;
+}
+
 int pr_daemon_main(const pr_stage_ops_t *ops, int argc, char **argv) {
     pr_error_t err = PR_ERROR_INIT;
-    pr_arguments_t arguments = {0};
+    pr_daemon_options_t options = {0};
     pr_log_open(ops->program, PR_LOG_NOTICE);
-    int result = s_parse_arguments(ops, argc, argv, &arguments, &err);
+    int result = pr_daemon_options_parse(ops, argc, argv, &options, &err);
     if (result != 0) {
         if (result < 0)
             pr_log_error(&err);
         return result < 0 ? pr_error_exit_code(result) : 0;
     }
-    pr_log_open(ops->program, arguments.level);
-    pr_recipe_t recipe = {.ops = ops, .signals = -1};
+    pr_log_open(ops->program, options.level);
+    pr_recipe_t recipe = {.ops = ops, .signals = -1, .config_path = options.config};
     recipe.public.stage = ops->stage;
-    recipe.public.instance = arguments.instance;
+    recipe.public.instance = options.instance > 0 ? options.instance : 1;
     recipe.public.counters.start_ms = (uint64_t)pr_calendar_ms();
     if (getrandom(&recipe.public.incarnation, sizeof recipe.public.incarnation, 0) < 0)
         recipe.public.incarnation = (uint64_t)pr_now_ms();
     recipe.public.incarnation |= 1; /* never 0: that means unknown */
     if (ops->stage == PR_STAGE_TRANSFORMER)
-        snprintf(recipe.who, sizeof recipe.who, "%s-%u", pr_stage_word(ops->stage), arguments.instance);
+        snprintf(recipe.who, sizeof recipe.who, "%s-%u", pr_stage_word(ops->stage), recipe.public.instance);
     else
         snprintf(recipe.who, sizeof recipe.who, "%s", pr_stage_word(ops->stage));
     if (sd_watchdog_enabled(0, &recipe.watchdog_us) <= 0)
         recipe.watchdog_us = 0;
-    result = s_load(&recipe, arguments.config, &err);
-    if (result == 0 && !arguments.check)
+    result = s_load(&recipe, &err);
+    int exit_code = -1;
+    bool several = ops->stage == PR_STAGE_TRANSFORMER && options.instance == 0;
+    if (result == 0 && !options.check && several && recipe.config->transformers > 1)
+        result = exit_code = pr_workers_run(recipe.config->run_dir, recipe.config->transformers, argv, &err);
+    else if (result == 0 && !options.check)
         result = s_run(&recipe, &err);
     if (result < 0)
         pr_log_error(&err);
-    int exit_code = pr_error_exit_code(result < 0 ? result : recipe.public.outcome);
-    s_close(&recipe);
+    if (exit_code < 0)
+        exit_code = pr_error_exit_code(result < 0 ? result : recipe.public.outcome);
+    s_close_run(&recipe);
+    pr_lock_release(&recipe.lock);
+    pr_mapping_destroy(&recipe.mapping);
+    pr_config_destroy(&recipe.config);
+    if (recipe.signals >= 0)
+        close(recipe.signals);
     return exit_code;
 }

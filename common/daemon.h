@@ -53,14 +53,19 @@ typedef struct {
     void (*status)(void *self, char *buffer, size_t size);
 } pr_stage_ops_t;
 
-/* Run a daemon from its main. Returns the exit code. */
+/*  Run a daemon from its main. Returns the exit code. A transformer that is given no --instance runs all of the
+ *  configuration's transformers, each as a process of its own (common/workers.h). */
 int pr_daemon_main(const pr_stage_ops_t *ops, int argc, char **argv);
 
 /* Send a message from this stage and run. As pr_socket_send. */
 int pr_daemon_send(pr_daemon_t *daemon, zsock_t *socket, pr_message_t *message, zmq_msg_t *frames, unsigned count);
 
-/* Count and log a message that is dropped; each kind is logged once. */
-void pr_daemon_protocol_error(pr_daemon_t *daemon, const pr_error_t *err);
+/* Count and log a message that is dropped; each text is logged once. */
+void pr_daemon_protocol_error(pr_daemon_t *daemon, pr_protocol_kind_t kind, const pr_error_t *err);
+
+/*  The writer's, before it publishes that the run is complete or failed: leave that as its last words (common/ending.h).
+ *  code: pr_error_code_t; text: of a run that stopped: why. */
+void pr_daemon_ended(pr_daemon_t *daemon, int code, const char *text);
 
 /*  Does a peer work with the mapping that this stage does? digest: of the mapping of the reader, from which all batches come.
  *  Returns 0 or -PR_E_MAPPING. */
@@ -70,8 +75,9 @@ int pr_daemon_check_mapping(const pr_daemon_t *daemon, uint64_t digest, pr_error
 bool pr_daemon_interrupted(void);
 void pr_daemon_busy(pr_daemon_t *daemon);
 
-/* Milliseconds of a clock that never goes back; and of the calendar (since 1970). */
+/* Milliseconds and microseconds of a clock that never goes back; milliseconds of the calendar (since 1970). */
 int64_t pr_now_ms(void);
+int64_t pr_now_us(void);
 int64_t pr_calendar_ms(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct {
     int number;
@@ -52,6 +53,16 @@ void pr_error_clear(pr_error_t *err) {
         err->code = PR_E_OK;
         err->text[0] = '\0';
     }
+}
+
+int pr_error_code_from_name(const char *name, pr_error_code_t *ret_code) {
+    for (size_t i = 0; i < sizeof s_errors / sizeof s_errors[0]; i++) {
+        if (strcmp(s_errors[i].name, name) == 0) {
+            *ret_code = (pr_error_code_t)s_errors[i].number;
+            return 0;
+        }
+    }
+    return -PR_E_CONFIG;
 }
 
 const char *pr_error_name(int code) {

@@ -25,7 +25,7 @@
     X(SOURCE_CHANGED, 14, DATA, 2, "an export is no longer what the run began with")                                   \
     X(UNKNOWN_STREAM, 15, DATA, 2, "a result set belongs to no stream of the mapping")                                 \
     X(REJECTED, 20, DATA, 3, "complete, but records were rejected")                                                    \
-    X(REJECT_LIMIT, 21, DATA, 3, "more records were rejected than allowed")                                            \
+    X(REJECT_LIMIT, 21, DATA, 2, "more records were rejected than allowed")                                            \
     X(VALIDATION, 30, DATA, 4, "what is stored is not what was exported")                                              \
     X(TARGET, 40, TARGET, 5, "the target database refused")                                                            \
     X(TARGET_LOCKED, 41, TARGET, 5, "the target database is held by another process")                                  \
@@ -75,6 +75,9 @@ int pr_error_vset(pr_error_t *err, pr_error_code_t code, const char *format, va_
 
 /* Forget a noted error, so that the struct can be used again. NULL-safe. */
 void pr_error_clear(pr_error_t *err);
+
+/* The code of a name ("SOURCE_CHANGED"): 0 and ret_code, or -PR_E_CONFIG. */
+int pr_error_code_from_name(const char *name, pr_error_code_t *ret_code);
 
 /* Name ("SOURCE_CHANGED"), sentence, class, exit code of a code; a negative code means the same as its
  * absolute value; an unknown one answers as INTERNAL. The strings are static. */

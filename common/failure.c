@@ -151,6 +151,8 @@ static void *s_grow(void *items, size_t count, size_t size) {
 
 void pr_proof_list_add_failure(pr_proof_list_t *list, const pr_failure_t *failure) {
     list->failures_total++;
+    if (failure->kind < PR_FAILURE_KINDS)
+        list->failures_by_kind[failure->kind]++;
     if (list->failures_count >= list->max)
         return;
     const char **texts[S_FAILURE_TEXTS];

@@ -22,6 +22,8 @@ typedef enum {
 #undef X
 } pr_failure_kind_t;
 
+enum { PR_FAILURE_KINDS = 5 }; /* numbers below it */
+
 const char *pr_failure_word(unsigned kind);
 
 /* All strings are NUL-terminated and never NULL ("" where they do not apply). */
@@ -66,6 +68,7 @@ typedef struct {
     pr_failure_t *failures;
     size_t failures_count;
     uint64_t failures_total;
+    uint64_t failures_by_kind[PR_FAILURE_KINDS]; /* as they were added; not packed */
     pr_finding_t *findings;
     size_t findings_count;
     pr_proof_tally_t *tallies;

@@ -10,6 +10,7 @@
 
 static char s_name[64] = "pvrelay";
 static pr_log_level_t s_level = PR_LOG_NOTICE;
+static char s_last[512];
 static bool s_prefix; /* systemd reads <priority> prefixes; people do not want them */
 
 void pr_log_open(const char *name, pr_log_level_t level) {
@@ -29,11 +30,17 @@ void pr_log(pr_log_level_t level, const char *format, ...) {
     va_start(args, format);
     vsnprintf(line + head, sizeof line - (size_t)head - 1, format, args);
     va_end(args);
+    if (level <= PR_LOG_WARNING)
+        snprintf(s_last, sizeof s_last, "%s", line + head);
     strcat(line, "\n");
     /* One write a line, so that lines of several processes do not mix. */
     ssize_t ignored = write(STDERR_FILENO, line, strlen(line));
     (void)ignored;
     errno = saved;
+}
+
+const char *pr_log_last(void) {
+    return s_last;
 }
 
 void pr_log_error(const pr_error_t *err) {

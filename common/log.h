@@ -25,6 +25,9 @@ void pr_log(pr_log_level_t level, const char *format, ...) __attribute__((format
 /* Log an error with its name: "<3>pvrelay-reader: SOURCE_CHANGED: text". */
 void pr_log_error(const pr_error_t *err);
 
+/* The last warning or error that was logged, without prefixes; "" if none was. Borrowed until the next line. */
+const char *pr_log_last(void);
+
 /* Level by word (error, warning, notice, info, debug); -1 if it is none. */
 int pr_log_level_from_word(const char *word);
 

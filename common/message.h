@@ -111,6 +111,7 @@ enum { PR_STAGE_COUNT = 5 };
  *  docs/protocol.md. docs: `total` ones never go back while the stage lives. */
 #define PR_FIELDS_COUNTERS(F)                                                                                          \
     F(u64, start_ms, "when the stage started, milliseconds since 1970")                                                \
+    F(u32, starts, "how often it was started in this run folder, this time included")                                  \
     F(u64, records_read, "records sent, received or compared")                                                         \
     F(u64, records_ok, "records read, transformed, written or proved")                                                 \
     F(u64, records_unchanged, "records that changed nothing in the target")                                            \
@@ -120,17 +121,34 @@ enum { PR_STAGE_COUNT = 5 };
     F(u64, batches, "batches")                                                                                         \
     F(u64, bytes, "bytes of raw records")                                                                              \
     F(u64, resends, "times the reader went back to the committed position")                                            \
-    F(u64, protocol_errors, "messages dropped")                                                                        \
-    F(u64, commits, "transactions")                                                                                    \
-    F(u64, commit_us, "time spent in them, microseconds")                                                              \
+    F(list, protocol_errors, "messages dropped, by PR_PROTOCOL_KINDS")                                                 \
+    F(u64, commit_us, "time spent in transactions, microseconds")                                                      \
+    F(list, commits, "transactions, by the first of PR_COMMIT_BOUNDS_US that they kept, the others last")              \
     F(u64, window_bytes, "bytes of raw records beyond the committed position")                                         \
     F(u64, checkpoint, "newest checkpoint")                                                                            \
     F(u64, validated_checkpoint, "newest checkpoint before which all have verdicts")                                   \
-    F(u64, failures, "rows that failed the proof")                                                                     \
+    F(list, failures, "rows that failed the proof, by failure kind (common/failure.h)")                                \
     F(u64, scanned_bytes, "bytes of the exports looked through before the run")                                        \
     F(u64, scan_total_bytes, "bytes of the exports in all")                                                            \
     F(u64, last_progress_ms, "when anything last moved, milliseconds since 1970")                                      \
-    F(list, rejects, "records rejected, by reason number")
+    F(list, rejects, "records rejected, by reason number")                                                             \
+    F(text, last_error, "the stage's last warning or error, \"\" if it had none")
+
+/*  What is wrong with a message that is dropped: name, index into `protocol_errors`, word */
+#define PR_PROTOCOL_KINDS(X)                                                                                           \
+    X(MALFORMED, 0, "malformed") /* not a message of ours, or not encoded as one */                                    \
+    X(STRAY, 1, "stray")         /* of another run, or not for this stage */                                           \
+    X(CONTENT, 2, "content")     /* its content contradicts itself, the plan or the mapping */
+
+typedef enum {
+#define X(name, index, word) PR_PROTOCOL_##name = index,
+    PR_PROTOCOL_KINDS(X)
+#undef X
+} pr_protocol_kind_t;
+
+/*  Upper bounds of the buckets of the histogram of commits, microseconds; one more bucket has no bound. */
+#define PR_COMMIT_BOUNDS_US                                                                                            \
+    { 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, 30000000 }
 
 typedef enum {
     PR_PROGRESS_AWAITING_PLAN = 1, /* the reader is asked for its PLAN */
@@ -183,7 +201,7 @@ typedef struct {
 } pr_message_t;
 
 enum {
-    PR_PROTOCOL_VERSION = 2,
+    PR_PROTOCOL_VERSION = 3,
     PR_MESSAGE_MAX_BYTES = 4096, /* of the first frame, encoded */
     PR_MESSAGE_MAX_FRAMES = 3
 };

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -48,7 +49,8 @@ static void s_help(const pr_command_t *command) {
 }
 
 static int s_fail(const pr_error_t *err) {
-    fprintf(stderr, "pvrelay: %s: %s\n", pr_error_name((int)err->code), err->text);
+    const char *urgency = getenv("JOURNAL_STREAM") != NULL ? "<3>" : ""; /* systemd's journal reads it, sd-daemon(3) */
+    fprintf(stderr, "%spvrelay: %s: %s\n", urgency, pr_error_name((int)err->code), err->text);
     return pr_error_exit_code((int)err->code);
 }
 

@@ -8,11 +8,13 @@
 /*  word, function, summary. The usage text of a command is pr_usage_FUNCTION, beside the function. */
 #define PR_COMMANDS(X)                                                                                                 \
     X("run", run, "replay exports into a target database, and prove it")                                               \
+    X("manage", manage, "look after the runs of a configuration whose daemons systemd starts")                         \
     X("verify", verify, "prove at any time that a target holds what exports hold")                                     \
     X("inspect", inspect, "what exports or databases hold")                                                            \
     X("rejects", rejects, "the records that were rejected, and why")                                                   \
     X("retry-rejects", retry, "try the rejected records again, after mending the mapping")                             \
     X("status", status, "how the runs of a target stand, and what its daemons do")                                     \
+    X("top", top, "a live screen of what a run's daemons do")                                                          \
     X("checkpoints", checkpoints, "the points that a target can be put back to")                                       \
     X("checkpoint", checkpoint, "give the newest of them a name")                                                      \
     X("rollback", rollback, "put a target back to an earlier point, row for row")                                      \

@@ -50,6 +50,20 @@ int pr_hold_take(const char *target, pr_hold_t *ret_hold, pr_error_t *err) {
     return 0;
 }
 
+int pr_hold_abandon(const pr_hold_t *hold, const char *run, pr_error_t *err) {
+    static const char sql[] =
+        "UPDATE pvrelay_run SET state = 'abandoned', ended_at = datetime('now') WHERE id = ?1 AND "
+        "state IN ('streaming', 'proving')";
+    sqlite3_stmt *statement = NULL;
+    int result = 0;
+    if (sqlite3_prepare_v2(hold->db, sql, -1, &statement, NULL) != SQLITE_OK ||
+        sqlite3_bind_text(statement, 1, run, -1, SQLITE_STATIC) != SQLITE_OK || sqlite3_step(statement) != SQLITE_DONE)
+        result = pr_error_set(err, pr_migrate_error_code(hold->db), "%s: giving up the run %s: %s", hold->path, run,
+                              sqlite3_errmsg(hold->db));
+    sqlite3_finalize(statement);
+    return result;
+}
+
 void pr_hold_close(pr_hold_t *hold) {
     sqlite3_close(hold->db);
     hold->db = NULL;

@@ -20,6 +20,10 @@ typedef struct {
  *  such command holds it (the text names its pid), -PR_E_TARGET…. */
 int pr_hold_take(const char *target, pr_hold_t *ret_hold, pr_error_t *err);
 
+/*  Give up a run (UUID) that is not finished: it ends as abandoned in the books, as when a writer is told to begin anew.
+ *  What it committed stays. One that is finished, or that the target does not know, is left as it is. */
+int pr_hold_abandon(const pr_hold_t *hold, const char *run, pr_error_t *err);
+
 /* Close the database, keep the lock. NULL-safe in what is closed already. */
 void pr_hold_close(pr_hold_t *hold);
 

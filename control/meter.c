@@ -36,11 +36,13 @@ typedef struct {
     bool heard;
     pr_msg_counters_t now;
     uint64_t past_ok, past_rejected, past_resends;
+    pr_msg_counters_t before; /* what it had counted in this life before the run began */
 } pr_meter_life_t;
 
 struct pr_meter {
     uint32_t transformers;
     bool heard;
+    bool joined;       /* begun_at stays 0: the transformers' counters tell what lies behind */
     uint64_t begun_at; /* committed when the first PROGRESS was heard */
     int64_t heard_ms;
     pr_msg_progress_t progress;
@@ -88,7 +90,7 @@ static void s_charge_source(pr_meter_t *meter, const pr_msg_progress_t *next, in
 void pr_meter_progress(pr_meter_t *meter, const pr_msg_progress_t *progress, int64_t now_ms) {
     if (meter->heard)
         s_charge_source(meter, progress, now_ms);
-    else
+    else if (!meter->joined)
         meter->begun_at = progress->committed;
     meter->heard = true;
     meter->heard_ms = now_ms;
@@ -109,15 +111,51 @@ static pr_meter_life_t *s_life(pr_meter_t *meter, pr_stage_t stage, uint32_t ins
     return NULL;
 }
 
+void pr_meter_join(pr_meter_t *meter) {
+    meter->joined = true;
+}
+
+void pr_meter_discount(pr_meter_t *meter, pr_stage_t stage, uint32_t instance, const pr_msg_counters_t *counters) {
+    pr_meter_life_t *life = s_life(meter, stage, instance);
+    if (life != NULL)
+        life->before = *counters;
+}
+
+/* What a counter has grown by since the run began. */
+static uint64_t s_since(uint64_t now, uint64_t before) {
+    return now > before ? now - before : 0;
+}
+
+static uint64_t s_sum(const pr_wire_list_t *list) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < PR_WIRE_LIST; i++)
+        sum += list->at[i];
+    return sum;
+}
+
+static uint64_t s_ok(const pr_meter_life_t *life) {
+    return life->past_ok + s_since(life->now.records_ok, life->before.records_ok);
+}
+
+static uint64_t s_rejected(const pr_meter_life_t *life) {
+    return life->past_rejected + s_since(life->now.records_rejected, life->before.records_rejected);
+}
+
+static uint64_t s_resends(const pr_meter_life_t *life) {
+    return life->past_resends + s_since(life->now.resends, life->before.resends);
+}
+
 void pr_meter_counters(pr_meter_t *meter, pr_stage_t stage, uint32_t instance, const pr_msg_counters_t *counters) {
     pr_meter_life_t *life = s_life(meter, stage, instance);
     if (life == NULL)
         return;
     if (life->heard && life->now.start_ms != counters->start_ms) {
-        life->past_ok += life->now.records_ok;
-        life->past_rejected += life->now.records_rejected;
-        life->past_resends += life->now.resends;
+        life->past_ok = s_ok(life);
+        life->past_rejected = s_rejected(life);
+        life->past_resends = s_resends(life);
     }
+    if (life->before.start_ms != counters->start_ms)
+        memset(&life->before, 0, sizeof life->before);
     life->heard = true;
     life->now = *counters;
 }
@@ -142,8 +180,8 @@ static void s_positions(const pr_meter_t *meter, pr_meter_view_t *view) {
     stages[PR_STAGE_READER].records = s_reader_position(meter, most);
     for (uint32_t i = 0; i < meter->transformers; i++) {
         const pr_meter_life_t *life = &meter->transformer[i];
-        uint64_t rejected = life->past_rejected + life->now.records_rejected;
-        transformed += life->past_ok + life->now.records_ok + rejected;
+        uint64_t rejected = s_rejected(life);
+        transformed += s_ok(life) + rejected;
         stages[PR_STAGE_TRANSFORMER].heard |= life->heard;
         stages[PR_STAGE_TRANSFORMER].rejects += rejected;
     }
@@ -151,10 +189,11 @@ static void s_positions(const pr_meter_t *meter, pr_meter_view_t *view) {
         s_clamp(transformed, meter->progress.committed, stages[PR_STAGE_READER].records);
     stages[PR_STAGE_WRITER].heard = meter->heard || meter->writer.heard;
     stages[PR_STAGE_WRITER].records = meter->progress.committed;
-    stages[PR_STAGE_WRITER].rejects = meter->writer.past_rejected + meter->writer.now.records_rejected;
+    stages[PR_STAGE_WRITER].rejects = s_rejected(&meter->writer);
     stages[PR_STAGE_VALIDATOR].heard = meter->heard || meter->validator.heard;
     stages[PR_STAGE_VALIDATOR].records = meter->progress.validated;
-    stages[PR_STAGE_VALIDATOR].rejects = meter->validator.now.failures;
+    stages[PR_STAGE_VALIDATOR].rejects =
+        s_since(s_sum(&meter->validator.now.failures), s_sum(&meter->validator.before.failures));
     for (unsigned i = PR_STAGE_TRANSFORMER; i <= PR_STAGE_VALIDATOR; i++) {
         if (stages[i - 1].records > stages[i].records)
             stages[i].lag = stages[i - 1].records - stages[i].records;
@@ -199,7 +238,7 @@ void pr_meter_look(pr_meter_t *meter, int64_t now_ms, pr_meter_view_t *ret_view)
     view.total = reader->records_total;
     if (view.total < meter->progress.committed && view.total > 0)
         view.total = meter->progress.committed;
-    view.resends = meter->reader.past_resends + reader->resends;
+    view.resends = s_resends(&meter->reader);
     s_positions(meter, &view);
     if (view.state >= PR_PROGRESS_STREAMING)
         s_sample(meter, now_ms, &view);

@@ -41,6 +41,13 @@ typedef struct {
 pr_meter_t *pr_meter_new(uint32_t transformers);
 void pr_meter_destroy(pr_meter_t **meter);
 
+/*  The run may have begun before this meter did: what the stages have counted in their lives until they are first heard
+ *  is taken as done in this run. */
+void pr_meter_join(pr_meter_t *meter);
+
+/* What a stage has counted until now is not of this run. */
+void pr_meter_discount(pr_meter_t *meter, pr_stage_t stage, uint32_t instance, const pr_msg_counters_t *counters);
+
 /* Hear a message; now_ms: pr_now_ms. Instances that cannot be are ignored. */
 void pr_meter_progress(pr_meter_t *meter, const pr_msg_progress_t *progress, int64_t now_ms);
 void pr_meter_counters(pr_meter_t *meter, pr_stage_t stage, uint32_t instance, const pr_msg_counters_t *counters);

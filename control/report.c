@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "common/alloc.h"
@@ -31,12 +32,87 @@ pr_report_t *pr_report_new(pr_report_kind_t kind, const char *target) {
     report->target = s_copy(target);
     report->command = pr_xstrdup("");
     report->api = pr_xstrdup("");
+    report->error = pr_xstrdup("");
+    report->error_text = pr_xstrdup("");
     report->mapping_name = pr_xstrdup("");
     report->mapping_path = pr_xstrdup("");
     report->mapping_digest = pr_xstrdup("");
     report->made_at = s_now();
     report->outcome = -1;
     return report;
+}
+
+pr_report_t *pr_report_from_nothing(const char *target, const char *run, const char *const *paths, size_t count) {
+    struct stat status;
+    pr_report_t *report = pr_report_new(PR_REPORT_RUN, target);
+    snprintf(report->run.id, sizeof report->run.id, "%s", run);
+    snprintf(report->run.kind, sizeof report->run.kind, "replay");
+    snprintf(report->run.state, sizeof report->run.state, "failed");
+    report->run.outcome = -1;
+    for (size_t i = 0; i < count; i++) {
+        char *path = pr_xstrdup(paths[i]);
+        bool there = lstat(path, &status) == 0 && S_ISREG(status.st_mode);
+        pr_report_add_source(report, &(pr_plan_source_t){.path = path, .size = there ? (uint64_t)status.st_size : 0});
+        *report->sources[i].digest = '\0'; /* nobody has read it to its end */
+        free(path);
+    }
+    return report;
+}
+
+/* A path below `from`, as below `to`: *returns new* in place of it. Others stay. */
+static char *s_moved(char *path, const char *from, const char *to) {
+    size_t size = strlen(from);
+    if (strncmp(path, from, size) != 0 || path[size] != '/')
+        return path;
+    char *moved = pr_xasprintf("%s%s", to, path + size);
+    free(path);
+    return moved;
+}
+
+/* The same of a text that is only borrowed by others of this file. */
+static const char *s_moved_text(const char *path, const char *from, const char *to) {
+    return s_moved((char *)(uintptr_t)path, from, to); /* what s_copy made */
+}
+
+/* The same wherever it stands in a text. Takes text, *returns new*. */
+static char *s_moved_within(char *text, const char *from, const char *to) {
+    char *found;
+    char *moved = pr_xstrdup("");
+    const char *rest = text;
+    while (*from != '\0' && (found = strstr(rest, from)) != NULL) {
+        char *longer = pr_xasprintf("%s%.*s%s", moved, (int)(found - rest), rest, to);
+        free(moved);
+        moved = longer;
+        rest = found + strlen(from);
+    }
+    char *whole = pr_xasprintf("%s%s", moved, rest);
+    free(moved);
+    free(text);
+    return whole;
+}
+
+void pr_report_move(pr_report_t *report, const char *from, const char *to) {
+    char *old = s_copy(from); /* as the paths are that were copied */
+    char *new = s_copy(to);
+    for (size_t i = 0; i < report->sources_count; i++)
+        report->sources[i].path = s_moved(report->sources[i].path, old, new);
+    for (size_t i = 0; i < report->findings_count; i++)
+        report->findings[i].path = s_moved_text(report->findings[i].path, old, new);
+    for (size_t i = 0; i < report->rejects_count; i++)
+        report->rejects[i].path = s_moved_text(report->rejects[i].path, old, new);
+    for (size_t i = 0; i < report->failures_count; i++)
+        report->failures[i].path = s_moved_text(report->failures[i].path, old, new);
+    report->error_text = s_moved_within(report->error_text, old, new);
+    free(old);
+    free(new);
+}
+
+void pr_report_set_error(pr_report_t *report, const pr_error_t *why) {
+    free(report->error);
+    free(report->error_text);
+    report->error = pr_xstrdup(pr_error_name((int)why->code));
+    report->error_text = s_copy(why->text);
+    report->exit_code = pr_error_exit_code((int)why->code);
 }
 
 /* ---- destroying ---- */
@@ -101,8 +177,9 @@ void pr_report_destroy(pr_report_t **report) {
         s_free_distribution(&self->distributions[i]);
     free(self->distributions);
     json_decref(self->mapping);
-    const char *const texts[] = {self->target,       self->command,      self->made_at,       self->api,
-                                 self->mapping_name, self->mapping_path, self->mapping_digest};
+    const char *const texts[] = {self->target,       self->command,        self->made_at,
+                                 self->api,          self->error,          self->mapping_name,
+                                 self->mapping_path, self->mapping_digest, self->error_text};
     s_free_texts(texts, sizeof texts / sizeof texts[0]);
     free(self);
     *report = NULL;
@@ -276,6 +353,10 @@ void pr_report_add_proof(pr_report_t *report, const pr_proof_list_t *list) {
 }
 
 /* ---- looking ---- */
+
+bool pr_report_is_begun(const pr_report_t *report) {
+    return report->kind == PR_REPORT_VERIFY || report->run.number > 0;
+}
 
 const char *pr_report_verdict(const pr_report_t *report) {
     if (*report->run.rolled_back_at != '\0')

@@ -157,8 +157,11 @@ typedef struct {
     int outcome;         /* exit code: 0, 3, 4; -1: not complete */
     bool null_text_keep; /* "null_text": "keep" */
     char *api;           /* verify: the URL that was checked too; "" */
+    char *error;         /* name of the error that the run stopped with; "": none */
+    char *error_text;    /* what it says */
+    int exit_code;       /* with an error: that of the run */
 
-    pr_ledger_run_t run; /* number 0: none (verify) */
+    pr_ledger_run_t run; /* number 0: none (verify), or, if it has an id, one that the target does not know */
     pr_report_source_t *sources;
     size_t sources_count;
     pr_report_stream_t *streams;
@@ -194,6 +197,16 @@ void pr_report_destroy(pr_report_t **report);
 int pr_report_from_run(sqlite3 *db, const char *target, const char *run, const pr_meter_t *meter,
                        pr_report_t **ret_report, pr_error_t *err);
 
+/*  The report of a run that stopped before its target knew of it: state "failed", the exports by path and size, and
+ *  nothing else. run: its UUID. *Returns new*. */
+pr_report_t *pr_report_from_nothing(const char *target, const char *run, const char *const *paths, size_t count);
+
+/* The exports are to be moved: paths below the folder `from` shall be told as below `to`, also in the error. */
+void pr_report_move(pr_report_t *report, const char *from, const char *to);
+
+/* The run stopped with this error; copied. */
+void pr_report_set_error(pr_report_t *report, const pr_error_t *why);
+
 /*  Field by field: each copies what it is given. Sources in the plan's order first: places of findings and failures are
  *  indexes of them. */
 void pr_report_set_command(pr_report_t *report, int argc, char *const *argv); /* argv[0]: the command's word */
@@ -206,8 +219,11 @@ void pr_report_add_reject(pr_report_t *report, const pr_report_reject_t *reject)
 void pr_report_add_failure(pr_report_t *report, const pr_report_failure_t *failure);
 void pr_report_add_tally(pr_report_t *report, const char *stream, const char *group, const char *value, uint64_t count);
 
+/* Is it of a verification, or of a run that the target knows? */
+bool pr_report_is_begun(const pr_report_t *report);
+
 /*  Add what the mapping says, and what the target (db, read-only) holds now: tables, distributions, checks, the way
- *  back. Call it once, after all facts are in.
+ *  back. Call it once, after all facts are in. db: NULL if there is no target yet, of a run that it does not know.
  *  The target need not have books. Errors: -PR_E_TARGET…. */
 int pr_report_describe(pr_report_t *report, sqlite3 *db, const pr_mapping_t *mapping, pr_error_t *err);
 

@@ -155,13 +155,13 @@ int pr_report_describe(pr_report_t *report, sqlite3 *db, const pr_mapping_t *map
     /* Of a retry the tallies tell only the records that were tried again; of a run that is taken back nothing is left. */
     bool stored = *report->run.rolled_back_at == '\0' && strcmp(report->run.kind, "retry") != 0;
     bool ours = s_add_mapping(report, mapping);
-    if (ours) {
+    if (ours && db != NULL) {
         s_order_tables(report, mapping);
         result = pr_report_add_distributions(report, db, mapping, stored, err);
     }
-    if (result == 0)
+    if (result == 0 && db != NULL)
         result = s_count_rows(report, db, err);
-    if (result == 0)
+    if (result == 0 && pr_report_is_begun(report))
         result = pr_report_describe_undo(report, db, err);
     if (result == 0)
         pr_report_judge(report, ours ? mapping : NULL);

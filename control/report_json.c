@@ -15,13 +15,14 @@ static json_t *s_text(const char *text) {
 
 static json_t *s_run_to_json(const pr_report_t *report) {
     const pr_ledger_run_t *run = &report->run;
-    if (run->number == 0)
+    if (run->number == 0 && *run->id == '\0')
         return json_null();
-    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:f, s:o, s:o, s:o, s:o}", "number", (json_int_t)run->number,
-                     "id", run->id, "kind", run->kind, "state", pr_ledger_state(run), "mapping", run->mapping,
-                     "started_at", run->started_at, "ended_at", s_text(run->ended_at), "seconds", run->seconds,
-                     "outcome", run->outcome >= 0 ? json_integer(run->outcome) : json_null(), "error",
-                     s_text(run->error), "rolled_back_at", s_text(run->rolled_back_at), "checkpoint",
+    return json_pack("{s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:f, s:o, s:o, s:o, s:o}", "number",
+                     run->number > 0 ? json_integer(run->number) : json_null(), "id", run->id, "kind", run->kind,
+                     "state", pr_ledger_state(run), "mapping", run->mapping, "started_at", s_text(run->started_at),
+                     "ended_at", s_text(run->ended_at), "seconds", run->seconds, "outcome",
+                     run->outcome >= 0 ? json_integer(run->outcome) : json_null(), "error", s_text(run->error),
+                     "rolled_back_at", s_text(run->rolled_back_at), "checkpoint",
                      run->checkpoint > 0 ? json_integer(run->checkpoint) : json_null());
 }
 
@@ -36,9 +37,9 @@ static json_t *s_sources_to_json(const pr_report_t *report) {
     json_t *list = json_array();
     for (size_t i = 0; i < report->sources_count; i++) {
         const pr_report_source_t *source = &report->sources[i];
-        json_array_append_new(list, json_pack("{s:s, s:o, s:I, s:s, s:I, s:I}", "path", source->path, "stream",
+        json_array_append_new(list, json_pack("{s:s, s:o, s:I, s:o, s:I, s:I}", "path", source->path, "stream",
                                               s_text(source->stream), "size", (json_int_t)source->size, "digest",
-                                              source->digest, "records", (json_int_t)source->records, "bytes",
+                                              s_text(source->digest), "records", (json_int_t)source->records, "bytes",
                                               (json_int_t)source->bytes));
     }
     return list;
@@ -184,17 +185,25 @@ static json_t *s_undo_to_json(const pr_report_t *report) {
     return json;
 }
 
+static json_t *s_error_to_json(const pr_report_t *report) {
+    if (*report->error == '\0')
+        return json_null();
+    return json_pack("{s:s, s:i, s:s}", "name", report->error, "exit_code", report->exit_code, "text",
+                     report->error_text);
+}
+
 json_t *pr_report_to_json(const pr_report_t *report) {
     return json_pack(
-        "{s:i, s:s, s:s, s:o, s:s, s:s, s:s, s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, "
+        "{s:i, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, "
+        "s:o, "
         "s:o}",
         "report_version", PR_REPORT_VERSION, "kind", report->kind == PR_REPORT_RUN ? "run" : "verify", "verdict",
         pr_report_verdict(report), "outcome", report->outcome >= 0 ? json_integer(report->outcome) : json_null(),
-        "made_at", report->made_at, "target", report->target, "command", report->command, "versions", "pvrelay",
-        PVRELAY_VERSION, "sqlite", sqlite3_libversion(), "api", s_text(report->api), "run", s_run_to_json(report),
-        "mapping", s_mapping_to_json(report), "sources", s_sources_to_json(report), "streams",
-        s_streams_to_json(report), "distributions", s_distributions_to_json(report), "checks", s_checks_to_json(report),
-        "findings", s_findings_to_json(report), "rejects", s_rejects_to_json(report), "failures",
-        s_failures_to_json(report), "failures_total", (json_int_t)report->failures_total, "tables",
-        s_tables_to_json(report), "undo", s_undo_to_json(report));
+        "error", s_error_to_json(report), "made_at", report->made_at, "target", report->target, "command",
+        report->command, "versions", "pvrelay", PVRELAY_VERSION, "sqlite", sqlite3_libversion(), "api",
+        s_text(report->api), "run", s_run_to_json(report), "mapping", s_mapping_to_json(report), "sources",
+        s_sources_to_json(report), "streams", s_streams_to_json(report), "distributions",
+        s_distributions_to_json(report), "checks", s_checks_to_json(report), "findings", s_findings_to_json(report),
+        "rejects", s_rejects_to_json(report), "failures", s_failures_to_json(report), "failures_total",
+        (json_int_t)report->failures_total, "tables", s_tables_to_json(report), "undo", s_undo_to_json(report));
 }

@@ -122,8 +122,10 @@ void pr_report_judge(pr_report_t *report, const pr_mapping_t *mapping) {
     bool spread = s_declares(mapping, false);
     for (size_t i = 0; i < PR_CHECKS; i++)
         checks[i] = done ? PR_CHECK_PASSED : PR_CHECK_OPEN;
-    checks[PR_CHECK_ACCOUNTS] = pr_report_balances(report) ? PR_CHECK_PASSED : PR_CHECK_FAILED;
-    checks[PR_CHECK_COMPLETE] = total.read == total.exported ? PR_CHECK_PASSED : PR_CHECK_OPEN;
+    if (pr_report_is_begun(report)) {
+        checks[PR_CHECK_ACCOUNTS] = pr_report_balances(report) ? PR_CHECK_PASSED : PR_CHECK_FAILED;
+        checks[PR_CHECK_COMPLETE] = total.read == total.exported ? PR_CHECK_PASSED : PR_CHECK_OPEN;
+    }
     if (total.read != total.exported || total.validated != total.read - total.rejected)
         checks[PR_CHECK_ROWS] = PR_CHECK_OPEN;
     if (!spread)

@@ -102,8 +102,10 @@ static const char *s_verdict_of_run(pr_writer_t *writer) {
     pr_report_stream_t total = pr_report_total(report);
     if (*report->run.rolled_back_at != '\0')
         return s_word(writer, report->outcome == 4   ? PR_S_TAKEN_BACK_FAILED
-                              : report->outcome == 3 ? PR_S_TAKEN_BACK_REJECTS
+                              : report->outcome == 2 ? PR_S_TAKEN_BACK_REJECTS
                                                      : PR_S_TAKEN_BACK);
+    if (!pr_report_is_begun(report))
+        return s_word(writer, PR_S_NOT_BEGUN);
     switch (report->outcome) {
     case 0:
         return S_SAY(writer, PR_S_COMPLETE, s_count(writer, total.read));
@@ -147,9 +149,11 @@ static const char *s_span(pr_writer_t *writer) {
 
 static void s_write_head(pr_writer_t *writer) {
     const pr_report_t *report = writer->report;
-    const char *title = report->kind == PR_REPORT_RUN
-                            ? S_SAY(writer, PR_S_TITLE_RUN, S_KEEP(writer, "%" PRId64, report->run.number))
-                            : s_word(writer, PR_S_TITLE_VERIFY);
+    const char *title = s_word(writer, PR_S_TITLE_VERIFY);
+    if (report->run.number > 0)
+        title = S_SAY(writer, PR_S_TITLE_RUN, S_KEEP(writer, "%" PRId64, report->run.number));
+    else if (report->kind == PR_REPORT_RUN)
+        title = S_SAY(writer, PR_S_TITLE_RUN, report->run.id);
     fprintf(writer->page.out, "# %s\n\n", title);
     s_head(writer, PR_S_HEAD_DATE, S_KEEP(writer, "%s UTC", report->made_at));
     s_head(writer, PR_S_HEAD_TARGET, pr_page_code_whole(&writer->page, report->target));
@@ -157,6 +161,10 @@ static void s_write_head(pr_writer_t *writer) {
     if (report->run.number > 0)
         s_head(writer, PR_S_HEAD_RUN, s_span(writer));
     s_head(writer, PR_S_HEAD_VERDICT, s_verdict(writer));
+    if (*report->error != '\0')
+        s_head(writer, PR_S_HEAD_ERROR,
+               S_SAY(writer, PR_S_ERROR, s_code(writer, report->error), S_KEEP(writer, "%d", report->exit_code),
+                     pr_page_text(&writer->page, report->error_text)));
     fputs("\n---\n\n", writer->page.out);
 }
 
@@ -227,7 +235,9 @@ static const char *s_answer_wrong(pr_writer_t *writer) {
     pr_report_stream_t total = pr_report_total(report);
     size_t kinds = s_kinds(report);
     const char *answer = s_word(writer, PR_S_ANSWER_WRONG_NOTHING);
-    if (report->outcome < 0)
+    if (!pr_report_is_begun(report))
+        answer = s_word(writer, PR_S_NOT_BEGUN);
+    else if (report->outcome < 0)
         answer = S_SAY(writer, PR_S_INCOMPLETE, s_count(writer, total.read), s_count(writer, total.exported));
     else if (report->failures_total > 0 || total.rejected > 0)
         answer =
@@ -243,6 +253,8 @@ static const char *s_undo_command(pr_writer_t *writer, bool dry) {
 
 static const char *s_answer_undo(pr_writer_t *writer) {
     const pr_report_undo_t *undo = &writer->report->undo;
+    if (!pr_report_is_begun(writer->report))
+        return s_word(writer, PR_S_NOT_BEGUN);
     if (!undo->known)
         return s_word(writer, PR_S_ANSWER_UNDO_NONE);
     if (undo->taken_back)
@@ -321,11 +333,15 @@ static void s_write_inventory(pr_writer_t *writer) {
                                          s_word(writer, PR_S_T_DIGEST)});
     for (size_t i = 0; i < report->sources_count; i++) {
         const pr_report_source_t *source = &report->sources[i];
-        const char *stream = *source->stream != '\0' ? s_code(writer, source->stream) : s_word(writer, PR_S_NO_RECORDS);
+        bool read = *source->digest != '\0';
+        const char *stream = *source->stream != '\0' ? s_code(writer, source->stream)
+                             : read                  ? s_word(writer, PR_S_NO_RECORDS)
+                                                     : "–";
         pr_page_table_row(&writer->page, 5,
                           (const char *[]){pr_page_code_whole(&writer->page, source->path),
-                                           s_size(writer, source->size), stream, s_count(writer, source->records),
-                                           s_code(writer, source->digest)});
+                                           s_size(writer, source->size), stream,
+                                           read ? s_count(writer, source->records) : "–",
+                                           read ? s_code(writer, source->digest) : "–"});
     }
     pr_page_table_end(&writer->page);
 }
@@ -723,7 +739,9 @@ static void s_write_undo(pr_writer_t *writer) {
     const pr_report_undo_t *undo = &writer->report->undo;
     const char *run = S_KEEP(writer, "%" PRId64, undo->run);
     s_section(writer, PR_S_UNDO);
-    if (!undo->known) {
+    if (!pr_report_is_begun(writer->report)) {
+        s_paragraph(writer, s_word(writer, PR_S_NOT_BEGUN));
+    } else if (!undo->known) {
         s_paragraph(writer, s_word(writer, PR_S_UNDO_NONE));
     } else if (undo->taken_back) {
         s_paragraph(writer, S_SAY(writer, PR_S_UNDO_GONE, run));

@@ -21,6 +21,7 @@
 
 #include "common/alloc.h"
 #include "common/export.h"
+#include "control/begin.h"
 #include "control/command.h"
 #include "control/format.h"
 #include "control/ledger.h"
@@ -206,6 +207,8 @@ static void s_set_sources(pr_config_t *config, const char *const *paths, size_t 
     for (size_t i = 0; i < count; i++)
         config->sources[i] = pr_xstrdup(paths[i]);
     config->sources_count = count;
+    free(config->spool); /* these are no set of its */
+    config->spool = NULL;
 }
 
 static int s_retry(pr_config_t *config, const pr_run_options_t *options, pr_retry_t *retry, pr_error_t *err) {
@@ -254,7 +257,7 @@ int pr_command_retry(int argc, char **argv, pr_error_t *err) {
         return result;
     result = pr_run_configure(argv[0], &options, NULL, 0, &config, err);
     if (result == 0)
-        result = pr_run_lock(config, &lock, err);
+        result = pr_begin_lock(config, &lock, err);
     if (result == 0) {
         retry.folder = pr_xasprintf("%s/retry", config->run_dir);
         result = s_retry(config, &options, &retry, err);

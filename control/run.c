@@ -15,14 +15,13 @@
 #include "common/alloc.h"
 #include "common/daemon.h"
 #include "common/message.h"
+#include "control/begin.h"
 #include "control/command.h"
 #include "control/format.h"
 #include "control/ledger.h"
 #include "control/report.h"
 #include "control/summary.h"
 #include "control/supervise.h"
-
-enum { s_lock_wait_ms = 10000 };
 
 const char pr_usage_run[] =
     "Usage: pvrelay run EXPORT… --target DB [OPTION…]\n"
@@ -114,14 +113,6 @@ static char *s_absolute(const char *path) {
     return result;
 }
 
-/* A path made absolute without looking at the disk. *Returns new*. */
-static char *s_absolute_word(const char *path) {
-    char here[PATH_MAX];
-    if (path[0] == '/' || getcwd(here, sizeof here) == NULL)
-        return pr_xstrdup(path);
-    return pr_xasprintf("%s/%s", here, path);
-}
-
 static void s_replace(char **text, char *by) {
     free(*text);
     *text = by;
@@ -175,14 +166,14 @@ static int s_set_sources(pr_config_t *config, const char *const *sources, size_t
 static void s_set_the_rest(pr_config_t *config, const pr_run_options_t *options) {
     char *datadir = pr_config_datadir();
     if (options->mapping != NULL)
-        s_replace(&config->mapping, s_absolute_word(options->mapping));
+        s_replace(&config->mapping, pr_begin_absolute(options->mapping));
     else if (config->mapping == NULL)
         config->mapping = pr_xasprintf("%s/mappings/el-to-hub.json", datadir);
     if (config->migrations == NULL)
         config->migrations = pr_xasprintf("%s/migrations", datadir);
     /* A run folder that --config's own target gave is of no use for another target. */
     if (options->run_dir != NULL)
-        s_replace(&config->run_dir, s_absolute_word(options->run_dir));
+        s_replace(&config->run_dir, pr_begin_absolute(options->run_dir));
     else if (config->run_dir == NULL || options->target != NULL)
         s_replace(&config->run_dir, pr_config_default_run_dir(config->target));
     if (options->transformers > 0)
@@ -241,52 +232,12 @@ int pr_run_configure(const char *command, const pr_run_options_t *options, const
     return result;
 }
 
-int pr_run_lock(const pr_config_t *config, pr_lock_t **ret_lock, pr_error_t *err) {
-    int result = pr_config_make_run_dir(config->run_dir, err);
-    if (result < 0)
-        return result;
-    char *path = pr_xasprintf("%s/run.lock", config->run_dir);
-    result = pr_lock_take(path, s_lock_wait_ms, ret_lock, err);
-    free(path);
-    return result;
-}
-
 /* ---- the run ---- */
-
-/* An unfinished run of the other kind cannot be continued by this command. */
-static int s_check_kind(const pr_config_t *config, const pr_ledger_run_t *run, pr_error_t *err) {
-    bool theirs = strcmp(run->kind, "retry") == 0;
-    bool ours = config->retries_through > 0;
-    if (theirs == ours)
-        return 0;
-    return pr_error_set(
-        err, PR_E_UNFINISHED,
-        "%s: run %" PRId64 " (%s) is not finished; finish it with `pvrelay %s`, or give it up with --restart",
-        config->target, run->number, theirs ? "a retry of rejects" : "a replay", theirs ? "retry-rejects" : "run");
-}
-
-/* The unfinished run goes on under its id, unless it is to be given up; else a new one begins. */
-static int s_choose_run(pr_config_t *config, pr_error_t *err) {
-    sqlite3 *db = NULL;
-    pr_ledger_run_t unfinished;
-    char id[37];
-    int result = pr_ledger_open(config->target, &db, err);
-    if (result > 0)
-        result = pr_ledger_unfinished(db, &unfinished, err);
-    sqlite3_close(db);
-    if (result > 0 && !config->restart) {
-        s_replace(&config->run, pr_xstrdup(unfinished.id));
-        return s_check_kind(config, &unfinished, err);
-    }
-    if (result >= 0)
-        s_replace(&config->run, pr_xstrdup(pr_run_id_print(pr_run_id_new(), id)));
-    return result < 0 ? result : 0;
-}
 
 static int s_supervise(const pr_config_t *config, const pr_run_options_t *options, pr_meter_t *meter, int *ret_outcome,
                        pr_error_t *err) {
-    char *path = pr_xasprintf("%s/config.json", config->run_dir);
-    int result = pr_config_save(config, path, err);
+    char *path = NULL;
+    int result = pr_begin_save(config, &path, err);
     if (result == 0) {
         pr_view_mode_t mode = options->progress >= 0 ? (pr_view_mode_t)options->progress : pr_view_default_mode();
         pr_view_t *view = pr_view_new(mode, pr_now_ms());
@@ -305,17 +256,9 @@ static int s_supervise(const pr_config_t *config, const pr_run_options_t *option
 
 /* The run came to its outcome: show it. */
 static int s_finish(const pr_report_t *report, pr_report_language_t language, int outcome, pr_error_t *err) {
-    const pr_ledger_run_t *run = &report->run;
     pr_summary_print(report, language, pr_summary_wants_colour(stdout), stdout);
-    if (!pr_report_balances(report))
-        return pr_error_set(err, PR_E_VALIDATION,
-                            "the accounts of run %" PRId64 " do not balance; keep the exports and this "
-                            "target, and report it",
-                            run->number);
-    if (run->outcome != outcome)
-        return pr_error_set(err, PR_E_INTERNAL, "the writer ended with exit code %d, but the target says %d (%s)",
-                            outcome, run->outcome, run->state);
-    return outcome;
+    int result = pr_begin_check(report, outcome, err);
+    return result < 0 ? result : outcome;
 }
 
 /* The run stopped before its end: how far it has come is worth a line. */
@@ -336,20 +279,15 @@ static void s_tell_position(const pr_config_t *config, const pr_report_t *report
  * even if the report cannot be written. */
 static int s_report(const pr_config_t *config, const pr_run_options_t *options, const pr_mapping_t *mapping,
                     const pr_meter_t *meter, pr_report_t **ret_report, pr_error_t *err) {
-    sqlite3 *db = NULL;
-    pr_report_t *report = NULL;
-    int result = pr_ledger_open_there(config->target, &db, err);
-    if (result == 0)
-        result = pr_report_from_run(db, config->target, config->run, meter, &report, err);
-    if (result == 0 && report != NULL) {
-        *ret_report = report;
-        pr_report_set_command(report, options->argc, options->argv);
-        result = options->report != NULL ? pr_report_describe(report, db, mapping, err)
-                                         : pr_report_describe_undo(report, db, err);
-    }
-    sqlite3_close(db);
+    const pr_begin_report_t facts = {.config = config,
+                                     .mapping = mapping,
+                                     .meter = meter,
+                                     .whole = options->report != NULL,
+                                     .argc = options->argc,
+                                     .argv = options->argv};
+    int result = pr_begin_report(&facts, ret_report, err);
     if (result == 0 && options->report != NULL)
-        result = pr_report_write(report, options->report, (pr_report_language_t)options->language, err);
+        result = pr_report_write(*ret_report, options->report, (pr_report_language_t)options->language, err);
     return result;
 }
 
@@ -359,7 +297,7 @@ int pr_run_execute(pr_config_t *config, const pr_run_options_t *options, pr_erro
     pr_mapping_t *mapping = NULL;
     int result = pr_run_load_mapping(config->mapping, stderr, &mapping, err);
     if (result == 0)
-        result = s_choose_run(config, err);
+        result = pr_begin_choose(config, err);
     if (result < 0) {
         pr_mapping_destroy(&mapping);
         return result;
@@ -380,6 +318,14 @@ int pr_run_execute(pr_config_t *config, const pr_run_options_t *options, pr_erro
     return result;
 }
 
+/* Sets that are yet to come are for the one who stays. */
+static int s_refuse_spool(const char *command, const pr_config_t *config, pr_error_t *err) {
+    if (config->spool == NULL)
+        return 0;
+    return pr_options_wrong(command, err, "%s: its \"sources\" are a spool, which `pvrelay manage --config %s` replays",
+                            config->path, config->path);
+}
+
 int pr_command_run(int argc, char **argv, pr_error_t *err) {
     pr_run_options_t options;
     pr_option_t table[PR_RUN_OPTIONS];
@@ -395,7 +341,9 @@ int pr_command_run(int argc, char **argv, pr_error_t *err) {
     if (result == 0)
         result = pr_run_configure(argv[0], &options, operands.at, operands.count, &config, err);
     if (result == 0)
-        result = pr_run_lock(config, &lock, err);
+        result = s_refuse_spool(argv[0], config, err);
+    if (result == 0)
+        result = pr_begin_lock(config, &lock, err);
     if (result == 0)
         result = pr_run_execute(config, &options, err);
     pr_lock_release(&lock);

@@ -9,7 +9,6 @@
 
 #include "common/config.h"
 #include "common/error.h"
-#include "common/lock.h"
 #include "common/mapping.h"
 #include "control/options.h"
 
@@ -45,10 +44,6 @@ void pr_run_options_init(pr_run_options_t *options, int argc, char *const *argv,
  *  with none, those of --config stay. ret_config: *returns new*. */
 int pr_run_configure(const char *command, const pr_run_options_t *options, const char *const *sources, size_t count,
                      pr_config_t **ret_config, pr_error_t *err);
-
-/* Make the run folder and take the lock in it that a supervisor holds. Waits for one that is just ending. *Returns
- * new*. */
-int pr_run_lock(const pr_config_t *config, pr_lock_t **ret_lock, pr_error_t *err);
 
 /*  Do it: run id, daemons, final table, report. The caller holds the lock; config->run is set here.
  *  Returns the exit code of the outcome, or a negative code. */

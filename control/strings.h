@@ -78,6 +78,8 @@ extern const char *const pr_language_words[];
       "écarts ci-dessus.")                                                                                                   \
     X(INCOMPLETE, "Not complete: {1} of {2} records are in the target. The same command continues.",                         \
       "Inachevé : {1} des {2} enregistrements sont dans la base cible. La même commande continue.")                          \
+    X(NOT_BEGUN, "Stopped before its first record: nothing of it is in the target.",                                         \
+      "Arrêté avant le premier enregistrement : rien n'en est dans la base cible.")                                          \
     X(SHORT_PUT_BACK, "To put it back to where it was before this run:",                                                     \
       "Pour la remettre telle qu'elle était avant cette exécution :")                                                        \
     X(SHORT_VERIFY, "Proof of {1} against {2} {2:file|files}, mapping {3}",                                                  \
@@ -101,6 +103,8 @@ extern const char *const pr_language_words[];
     X(HEAD_RUN, "Run", "Exécution")                                                                                          \
     X(RUN_SPAN, "{1} to {2} UTC, {3} s", "du {1} au {2} UTC, {3} s")                                                         \
     X(RUN_SINCE, "since {1} UTC, {2} s", "depuis le {1} UTC, {2} s")                                                         \
+    X(HEAD_ERROR, "Stopped by", "Arrêté par")                                                                                \
+    X(ERROR, "{1} (exit code {2}): {3}", "{1} (code de sortie {2}) : {3}")                                                   \
     X(HEAD_VERDICT, "Verdict", "Conclusion")                                                                                 \
     X(SUMMARY, "Executive summary", "Résumé exécutif")                                                                       \
     X(FAILED_MD,                                                                                                             \

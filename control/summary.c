@@ -220,7 +220,7 @@ static void s_print_failures(const pr_printer_t *printer) {
 /* Why it was taken back is known from the outcome. */
 static pr_string_t s_taken_back(const pr_report_t *report) {
     return report->outcome == 4   ? PR_S_TAKEN_BACK_FAILED
-           : report->outcome == 3 ? PR_S_TAKEN_BACK_REJECTS
+           : report->outcome == 2 ? PR_S_TAKEN_BACK_REJECTS
                                   : PR_S_TAKEN_BACK;
 }
 

@@ -39,6 +39,7 @@
 #include "common/alloc.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/signals.h"
 #include "common/socket.h"
 #include "control/daemon_lines.h"
 #include "control/restart.h"
@@ -256,12 +257,6 @@ static bool s_is_outcome(int exit_code) {
     return exit_code == 0 || exit_code == 3 || exit_code == 4;
 }
 
-/* Did the run fail, rather than come to its outcome? Exit code 3 is both "with rejects" and "too many rejects". */
-static bool s_has_failed(const pr_supervisor_t *self, const pr_child_t *child) {
-    const pr_msg_progress_t *newest = pr_meter_newest(self->run->meter);
-    return child->lines.fatal.code == PR_E_REJECT_LIMIT || (newest != NULL && newest->state == PR_PROGRESS_FAILED);
-}
-
 static void s_leave_with(pr_supervisor_t *self, int outcome, int64_t now_ms) {
     self->outcome = outcome;
     s_cancel_starts(self);
@@ -290,7 +285,7 @@ static void s_ended(pr_supervisor_t *self, pr_child_t *child, int status, int64_
     child->gone_ms = now_ms;
     child->exit_code = exit_code;
     s_describe(child, status, how, sizeof how);
-    if (child->stage == PR_STAGE_WRITER && s_is_outcome(exit_code) && !s_has_failed(self, child)) {
+    if (child->stage == PR_STAGE_WRITER && s_is_outcome(exit_code)) {
         s_leave_with(self, exit_code, now_ms);
     } else if (self->phase != PR_PHASE_RUNNING) {
         /* What ends now ends as it should. */
@@ -464,21 +459,6 @@ static int s_check_programs(const pr_supervisor_t *self, pr_error_t *err) {
     return 0;
 }
 
-static int s_open_signals(pr_supervisor_t *self, pr_error_t *err) {
-    sigset_t mask;
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGINT);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGHUP);
-    sigaddset(&mask, SIGCHLD);
-    signal(SIGPIPE, SIG_IGN);
-    zsys_handler_set(NULL);
-    if (sigprocmask(SIG_BLOCK, &mask, &self->old_mask) < 0 ||
-        (self->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
-        return pr_error_set(err, PR_E_INTERNAL, "signalfd: %s", strerror(errno));
-    return 0;
-}
-
 static int s_open_sockets(pr_supervisor_t *self, pr_error_t *err) {
     int result = pr_socket_connect(PR_ENDPOINT_PROGRESS, self->run->run_dir, NULL, &self->progress, err);
     for (size_t i = 0; result == 0 && i < self->children_count; i++)
@@ -564,10 +544,12 @@ int pr_supervise(const pr_supervise_t *run, int *ret_outcome, pr_error_t *err) {
     for (uint32_t i = 1; i <= run->transformers; i++)
         s_add_child(&self, PR_STAGE_TRANSFORMER, i);
     s_add_child(&self, PR_STAGE_VALIDATOR, 1);
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
     zmq_pollitem_t *items = pr_xcalloc(2 + 2 * self.children_count, sizeof *items);
     int result = s_check_programs(&self, err);
     if (result == 0)
-        result = s_open_signals(&self, err);
+        result = pr_signals_open(signals, sizeof signals / sizeof signals[0], &self.old_mask, &self.signals, err);
+    zsys_handler_set(NULL);
     if (result == 0)
         result = s_open_sockets(&self, err);
     if (result < 0)

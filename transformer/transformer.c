@@ -106,7 +106,7 @@ static int s_on_batch(pr_transformer_stage_t *self, pr_inbound_t *inbound, pr_er
         return result;
     pr_error_t dropped = PR_ERROR_INIT;
     if (s_check_batch(self, batch, inbound, &dropped) < 0) {
-        pr_daemon_protocol_error(self->daemon, &dropped);
+        pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_CONTENT, &dropped);
         return 0;
     }
     pr_transform_counts_t counts = {0};
@@ -146,7 +146,7 @@ static int s_on_message(void *context, pr_inbound_t *inbound, pr_error_t *err) {
     if (inbound->message.id == PR_MSG_BATCH && pr_run_id_equal(daemon->run, inbound->message.run))
         return s_on_batch(self, inbound, err);
     pr_error_set(&dropped, PR_E_PROTOCOL, "%s of another run", pr_message_name(inbound->message.id));
-    pr_daemon_protocol_error(daemon, &dropped);
+    pr_daemon_protocol_error(daemon, PR_PROTOCOL_STRAY, &dropped);
     return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/outbox.h"
+#include "common/sql_alive.h"
 #include "validator/proof.h"
 
 enum { s_failures_max = 1000 }; /* of one commit that are told one by one; all are counted */
@@ -25,12 +26,18 @@ typedef struct {
     pr_proof_list_t *list;
     pr_outbox_t outbox; /* a VERDICT that waits for room */
     bool joined;        /* a writer has been heard */
+    uint64_t failures;  /* told in this run's verdicts by this process */
 } pr_validator_t;
+
+static void s_alive(void *context) {
+    pr_daemon_busy(context);
+}
 
 static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
     (void)err;
     pr_validator_t *self = pr_xcalloc(1, sizeof *self);
     self->daemon = daemon;
+    pr_sql_alive(s_alive, daemon);
     self->list = pr_proof_list_new(s_failures_max);
     *ret_self = self;
     return 0;
@@ -66,7 +73,9 @@ static int s_send_verdict(pr_validator_t *self, int64_t checkpoint, uint64_t row
     size_t size = 0;
     if (pr_proof_list_pack(self->list, &data, &size) < 0)
         return pr_error_set(err, PR_E_INTERNAL, "checkpoint %lld: the verdict cannot be packed", (long long)checkpoint);
-    self->daemon->counters.failures += self->list->failures_total;
+    for (size_t i = 0; i < PR_FAILURE_KINDS; i++)
+        self->daemon->counters.failures.at[i] += self->list->failures_by_kind[i];
+    self->failures += self->list->failures_total;
     pr_proof_list_clear(self->list);
     pr_message_t message = {.id = PR_MSG_VERDICT, .verdict = {.checkpoint = checkpoint, .rows = rows}};
     pr_fault("validator.before-verdict");
@@ -114,7 +123,7 @@ static int s_on_message(void *context, pr_inbound_t *inbound, pr_error_t *err) {
         pr_error_t dropped = PR_ERROR_INIT;
         pr_error_set(&dropped, PR_E_PROTOCOL, "%s that is not for the validator of this run",
                      pr_message_name(message->id));
-        pr_daemon_protocol_error(self->daemon, &dropped);
+        pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_STRAY, &dropped);
         return 0;
     }
     int result = s_open_proof(self, message->run, err);
@@ -147,7 +156,7 @@ static void s_status(void *context, char *buffer, size_t size) {
     const pr_validator_t *self = context;
     const pr_msg_counters_t *counters = &self->daemon->counters;
     snprintf(buffer, size, "%llu records proved, %llu failures, checkpoint %llu",
-             (unsigned long long)counters->records_ok, (unsigned long long)counters->failures,
+             (unsigned long long)counters->records_ok, (unsigned long long)self->failures,
              (unsigned long long)counters->validated_checkpoint);
 }
 

@@ -170,7 +170,7 @@ static pr_proof_list_t *s_unpack(pr_verdicts_t *self, pr_inbound_t *inbound) {
     pr_proof_list_t *list = NULL;
     zmq_msg_t *frame = &inbound->frames[0];
     if (pr_proof_list_unpack(zmq_msg_data(frame), zmq_msg_size(frame), &list, &dropped) < 0)
-        pr_daemon_protocol_error(self->daemon, &dropped);
+        pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_CONTENT, &dropped);
     return list;
 }
 

@@ -36,11 +36,13 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/ending.h"
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/plan.h"
 #include "common/read_at.h"
 #include "common/rows.h"
+#include "common/sql_alive.h"
 #include "writer/reorder.h"
 #include "writer/target.h"
 #include "writer/verdicts.h"
@@ -132,6 +134,12 @@ static double s_seconds(const pr_writer_t *self) {
 static void s_ended(pr_writer_t *self, pr_progress_state_t state) {
     self->state = state;
     self->ended_ms = pr_now_ms();
+    /* Before anybody hears it and leaves: whoever comes later has nobody to ask. */
+    if (state == PR_PROGRESS_FAILED)
+        pr_daemon_ended(self->daemon, (int)self->failure.code, self->failure.text);
+    else
+        pr_daemon_ended(self->daemon, self->run.outcome, "");
+    pr_fault("writer.ended-before-progress");
     s_publish(self);
 }
 
@@ -257,12 +265,23 @@ static int s_apply(pr_writer_t *self, const pr_stream_t *stream, pr_rows_reader_
     return result;
 }
 
+/* Into the histogram of transactions. */
+static void s_count_duration(pr_msg_counters_t *counters, uint64_t us) {
+    static const uint64_t bounds[] = PR_COMMIT_BOUNDS_US;
+    enum { s_bounds = sizeof bounds / sizeof bounds[0] };
+    _Static_assert((int)s_bounds < (int)PR_WIRE_LIST, "COUNTERS has a number for each bucket and one without bound");
+    size_t bucket = 0;
+    while (bucket < s_bounds && us > bounds[bucket])
+        bucket++;
+    counters->commits.at[bucket]++;
+    counters->commit_us += us;
+}
+
 static void s_count_commit(pr_writer_t *self, const pr_msg_rows_t *batch, const pr_target_counts_t *counts,
-                           int64_t begun_ms) {
+                           int64_t begun_us) {
     pr_msg_counters_t *counters = &self->daemon->counters;
     counters->batches++;
-    counters->commits++;
-    counters->commit_us += (uint64_t)(pr_now_ms() - begun_ms) * 1000;
+    s_count_duration(counters, (uint64_t)(pr_now_us() - begun_us));
     counters->bytes += batch->end - batch->begin;
     counters->records_read += batch->count;
     counters->records_ok += counts->inserted + counts->updated;
@@ -289,7 +308,7 @@ static int s_check_reject_limit(const pr_writer_t *self, pr_error_t *err) {
 static int s_commit_batch(pr_writer_t *self, pr_range_t range, pr_inbound_t *inbound, pr_error_t *err) {
     const pr_msg_rows_t *batch = &inbound->message.rows;
     const pr_stream_t *stream = &self->daemon->mapping->streams[batch->stream];
-    int64_t begun_ms = pr_now_ms();
+    int64_t begun_us = pr_now_us();
     pr_error_t problem = PR_ERROR_INIT;
     pr_target_counts_t counts;
     pr_rows_reader_t *rows =
@@ -307,8 +326,8 @@ static int s_commit_batch(pr_writer_t *self, pr_range_t range, pr_inbound_t *inb
     pr_rows_reader_destroy(&rows);
     if (result == -PR_E_PROTOCOL) {
         pr_target_batch_rollback(self->target);
-        pr_daemon_protocol_error(self->daemon, &problem);
-        s_ask_to_go_back(self, begun_ms);
+        pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_CONTENT, &problem);
+        s_ask_to_go_back(self, begun_us / 1000);
         return 0;
     }
     if (result != 0) {
@@ -321,7 +340,7 @@ static int s_commit_batch(pr_writer_t *self, pr_range_t range, pr_inbound_t *inb
     self->run.rejected += counts.rejected;
     self->gap_ms = 0;
     self->asked_ms = 0;
-    s_count_commit(self, batch, &counts, begun_ms);
+    s_count_commit(self, batch, &counts, begun_us);
     s_publish(self);
     return s_check_reject_limit(self, err);
 }
@@ -368,7 +387,7 @@ static int s_on_rows(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) 
     pr_range_t range = s_range(rows);
     int64_t now_ms = pr_now_ms();
     if (s_check_rows(self, rows, &dropped) < 0) {
-        pr_daemon_protocol_error(self->daemon, &dropped);
+        pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_CONTENT, &dropped);
         return 0;
     }
     int result;
@@ -389,7 +408,7 @@ static int s_on_rows(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) 
         return 0;
     case PR_RANGE_OVERLAP:
         pr_error_set(&dropped, PR_E_PROTOCOL, "ROWS that overlap the committed position");
-        pr_daemon_protocol_error(self->daemon, &dropped);
+        pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_CONTENT, &dropped);
         s_ask_to_go_back(self, now_ms);
         return 0;
     }
@@ -440,7 +459,7 @@ static int s_on_plan(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) 
     pr_error_t dropped = PR_ERROR_INIT;
     pr_plan_t *plan = NULL;
     if (pr_plan_from_json(zmq_msg_data(&inbound->frames[0]), zmq_msg_size(&inbound->frames[0]), &plan, &dropped) < 0) {
-        pr_daemon_protocol_error(self->daemon, &dropped);
+        pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_CONTENT, &dropped);
         return 0;
     }
     int result = pr_daemon_check_mapping(self->daemon, inbound->message.plan.mapping_digest, err);
@@ -521,10 +540,10 @@ static bool s_all_gone(const pr_writer_t *self) {
 static int s_on_any_message(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) {
     const pr_message_t *message = &inbound->message;
     if (pr_run_id_known(message->run) && !pr_run_id_equal(message->run, self->daemon->run) &&
-        message->id != PR_MSG_HELLO && message->id != PR_MSG_FAIL) {
+        message->id != PR_MSG_HELLO) {
         pr_error_t dropped = PR_ERROR_INIT;
         pr_error_set(&dropped, PR_E_PROTOCOL, "%s of another run", pr_message_name(message->id));
-        pr_daemon_protocol_error(self->daemon, &dropped);
+        pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_STRAY, &dropped);
         return 0;
     }
     switch (message->id) {
@@ -731,9 +750,14 @@ static int s_outcome_of_exit_code(int exit_code) {
     return PR_E_OK;
 }
 
+static void s_alive(void *context) {
+    pr_daemon_busy(context);
+}
+
 static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
     pr_writer_t *self = pr_xcalloc(1, sizeof *self);
     self->daemon = daemon;
+    pr_sql_alive(s_alive, daemon);
     self->export_file = -1;
     self->begun_ms = pr_now_ms();
     self->reorder = pr_reorder_new((size_t)daemon->config->window_bytes * 2);
@@ -756,6 +780,11 @@ static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
         self->run.outcome = s_outcome_of_exit_code(self->run.outcome);
         daemon->outcome = self->run.outcome;
     }
+    /* The writer before this one may have died before it left its last words. */
+    if (self->state == PR_PROGRESS_COMPLETE || self->state == PR_PROGRESS_FAILED)
+        s_ended(self, self->state);
+    else
+        pr_ending_clear(daemon->config->run_dir, &daemon->run);
     daemon->counters.checkpoint = (uint64_t)self->run.checkpoint;
     *ret_self = self;
     return 0;

@@ -144,7 +144,7 @@ class Words(unittest.TestCase):
         overview = pvrelay("help")
         self.assertEqual((overview.returncode, overview.stderr), (0, ""))
         commands = re.findall(r"^  (\S+) ", overview.stdout, re.M)
-        self.assertEqual(commands, ["run", "verify", "inspect", "rejects", "retry-rejects", "status", "checkpoints", "checkpoint",
+        self.assertEqual(commands, ["run", "manage", "verify", "inspect", "rejects", "retry-rejects", "status", "top", "checkpoints", "checkpoint",
                                     "rollback", "seal", "migrate", "lint", "help"])
         for command in commands[:-1]:
             done = pvrelay(command, "--help")
@@ -171,7 +171,7 @@ class Words(unittest.TestCase):
                 (("rejects",), "--target DB is missing; see `pvrelay help rejects`"),
                 (("rejects", "x"), '"x" is one word too many; see `pvrelay help rejects`'),
                 (("retry-rejects",), "--target DB is missing; see `pvrelay help retry-rejects`"),
-                (("status",), "--target DB or --run-dir FOLDER is missing; see `pvrelay help status`"),
+                (("status",), "--target DB, --run-dir FOLDER or --config FILE is missing; see `pvrelay help status`"),
                 (("run", "/dev/null", "--target", "x.db", "--undo", "no"), "--undo no: on or off is expected; see `pvrelay help run`"),
                 (("run", "/dev/null", "--target", "x.db", "--on-validation-failure", "ignore"),
                  "--on-validation-failure ignore: stop or rollback is expected; see `pvrelay help run`"),
@@ -412,10 +412,10 @@ reject 1, run 1 (rolled back): unknown_value in modules.status: 'OK'
     def test_a_run_that_was_taken_back_at_its_reject_limit(self):
         target = self.fakes.target
         self.keep_undo("UPDATE pvrelay_run SET state = 'abandoned', rolled_back_at = '2025-10-27 10:00:02';")
-        self.fakes.script("writer", "finish 3; say <3>pvrelay-writer: REJECT_LIMIT: 1 records are rejected, 0 allowed; exit 3")
+        self.fakes.script("writer", "finish 2; say <3>pvrelay-writer: REJECT_LIMIT: 1 records are rejected, 0 allowed; exit 2")
         done = self.fakes.run("--max-rejects", "0", "--on-reject-limit", "rollback")
         self.assertEqual((done.returncode, done.stdout, done.stderr),
-                         (3, "", "pvrelay: run 1 was taken back: the target is as it was before it\n"
+                         (2, "", "pvrelay: run 1 was taken back: the target is as it was before it\n"
                                  f"pvrelay: its rejects are kept: pvrelay rejects --target {target} --run 1\n"
                                  "pvrelay: REJECT_LIMIT: 1 records are rejected, 0 allowed\n"))
 
@@ -487,10 +487,10 @@ reject 1, run 1 (rolled back): unknown_value in modules.status: 'OK'
             self.assertIn(f"{stage} term", self.fakes.log())
 
     def test_too_many_rejects_is_no_outcome(self):
-        self.fakes.script("writer", "say <3>pvrelay-writer: REJECT_LIMIT: 3 records are rejected, 2 allowed; exit 3")
+        self.fakes.script("writer", "say <3>pvrelay-writer: REJECT_LIMIT: 3 records are rejected, 2 allowed; exit 2")
         done = self.fakes.run()
         self.assertEqual((done.returncode, done.stdout, done.stderr),
-                         (3, "", "pvrelay: REJECT_LIMIT: 3 records are rejected, 2 allowed\n"))
+                         (2, "", "pvrelay: REJECT_LIMIT: 3 records are rejected, 2 allowed\n"))
 
     def test_a_silent_failure_is_named(self):
         self.fakes.script("writer", "exit 5")

@@ -231,7 +231,7 @@ class Enemies(unittest.TestCase):
     def test_reject_limit(self):
         exports = self.exports("--modules", 20000, "--trap", "unknown-status=9")
         config = self.small_batches(exports)
-        done = pipeline.run(exports, self.target, "--config", config, "--run-dir", self.run_dir, "--max-rejects", 4, expect=3)
+        done = pipeline.run(exports, self.target, "--config", config, "--run-dir", self.run_dir, "--max-rejects", 4, expect=2)
         self.assertIn("pvrelay: REJECT_LIMIT: ", done.stderr)
         self.assertEqual(pipeline.query(self.target, "SELECT state FROM pvrelay_run"), [("streaming",)])
         pipeline.run(exports, self.target, "--config", config, "--run-dir", self.run_dir, expect=3)

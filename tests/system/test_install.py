@@ -10,12 +10,51 @@ import unittest
 import pipeline
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EXPECTED = {"bin/pvrelay", "bin/pvrelay-reader", "bin/pvrelay-transformer", "bin/pvrelay-writer", "bin/pvrelay-validator",
-            "share/pvrelay/mappings/el-to-hub.json", "share/pvrelay/migrations/0001_unified_schema.sql",
-            "share/pvrelay/migrations/0002_pvrelay.sql", "share/pvrelay/migrations/0003_undo.sql", "share/pvrelay/migrations/0004_validation.sql", "share/man/man1/pvrelay.1", "share/man/man5/pvrelay-config.5",
-            "share/man/man5/pvrelay-mapping.5", "share/man/man5/pvrelay-report.5", "share/man/man8/pvrelay-reader.8", "share/man/man8/pvrelay-transformer.8",
-            "share/man/man8/pvrelay-writer.8", "share/man/man8/pvrelay-validator.8", "share/doc/pvrelay/README.md", "share/doc/pvrelay/protocol.md",
-            "share/doc/pvrelay/ARCHITECTURE.md", "share/doc/pvrelay/CHANGELOG.md", "share/doc/pvrelay/LICENSE"}
+EXPECTED = {
+    "bin/pvrelay",
+    "bin/pvrelay-monitor",
+    "bin/pvrelay-reader",
+    "bin/pvrelay-transformer",
+    "bin/pvrelay-validator",
+    "bin/pvrelay-writer",
+    "lib/systemd/system/pvrelay-failed@.target",
+    "lib/systemd/system/pvrelay-manager@.service",
+    "lib/systemd/system/pvrelay-monitor@.service",
+    "lib/systemd/system/pvrelay-reader@.service",
+    "lib/systemd/system/pvrelay-transformer@.service",
+    "lib/systemd/system/pvrelay-validator@.service",
+    "lib/systemd/system/pvrelay-writer@.service",
+    "lib/systemd/system/pvrelay@.target",
+    "lib/sysusers.d/pvrelay.conf",
+    "lib/tmpfiles.d/pvrelay.conf",
+    "share/bash-completion/completions/pvrelay",
+    "share/bash-completion/completions/pvrelay-monitor",
+    "share/bash-completion/completions/pvrelay-reader",
+    "share/bash-completion/completions/pvrelay-transformer",
+    "share/bash-completion/completions/pvrelay-validator",
+    "share/bash-completion/completions/pvrelay-writer",
+    "share/doc/pvrelay/ARCHITECTURE.md",
+    "share/doc/pvrelay/CHANGELOG.md",
+    "share/doc/pvrelay/LICENSE",
+    "share/doc/pvrelay/README.md",
+    "share/doc/pvrelay/examples/demo.json",
+    "share/doc/pvrelay/protocol.md",
+    "share/man/man1/pvrelay.1",
+    "share/man/man5/pvrelay-config.5",
+    "share/man/man5/pvrelay-mapping.5",
+    "share/man/man5/pvrelay-report.5",
+    "share/man/man7/pvrelay-systemd.7",
+    "share/man/man8/pvrelay-monitor.8",
+    "share/man/man8/pvrelay-reader.8",
+    "share/man/man8/pvrelay-transformer.8",
+    "share/man/man8/pvrelay-validator.8",
+    "share/man/man8/pvrelay-writer.8",
+    "share/pvrelay/mappings/el-to-hub.json",
+    "share/pvrelay/migrations/0001_unified_schema.sql",
+    "share/pvrelay/migrations/0002_pvrelay.sql",
+    "share/pvrelay/migrations/0003_undo.sql",
+    "share/pvrelay/migrations/0004_validation.sql",
+}
 
 
 class Install(unittest.TestCase):
@@ -33,7 +72,7 @@ class Install(unittest.TestCase):
             self.assertEqual(pipeline.query(root / "hub.db", "SELECT count(*) FROM el_modules"), [(462,)])
 
     def test_every_program_tells_its_version_and_help(self):
-        for name in ("pvrelay", "pvrelay-reader", "pvrelay-transformer", "pvrelay-writer", "pvrelay-validator"):
+        for name in ("pvrelay", "pvrelay-reader", "pvrelay-transformer", "pvrelay-writer", "pvrelay-validator", "pvrelay-monitor"):
             for option, told in (("--version", f"{name} "), ("--help", f"Usage: {name} ")):
                 done = subprocess.run([pipeline.BIN / name, option], capture_output=True, text=True)
                 self.assertEqual((done.returncode, done.stderr), (0, ""), name)
@@ -42,8 +81,8 @@ class Install(unittest.TestCase):
     def test_manual_pages_render(self):
         if shutil.which("man") is None:
             self.skipTest("no man here")
-        pages = sorted((ROOT / "docs/man").glob("*.[158]"))
-        self.assertEqual(len(pages), 8)
+        pages = sorted((ROOT / "docs/man").glob("*.[1578]"))
+        self.assertEqual(len(pages), 10)
         for page in pages:
             done = subprocess.run(["man", "--warnings", "-l", page], capture_output=True, text=True,
                                   env={**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8"})

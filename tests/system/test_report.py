@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import unittest
 
+import managed
 import pipeline
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -149,15 +150,26 @@ class Report(unittest.TestCase):
         self.assertEqual(pipeline.query(copy, "SELECT count(*) FROM el_modules"), [(462,)])
 
     def test_all_keys_are_documented_and_all_documented_keys_are_there(self):
-        """Over a good run, one with rejects, and a verification that fails."""
+        """Over a good run, one with rejects, a verification that fails, and a run that was stopped."""
         self.failed()
         self.rejects()
         seen = set()
-        for folder in ("en", "failed", "rejects"):
+        for folder in ("en", "failed", "rejects", self.stopped()):
             seen |= set(keys(self.read(folder)))
         groups = {"run", "undo", "distributions[].all", "api"}  # objects that may be null; api: a URL or null
         self.assertEqual(sorted(seen - documented()), [])
         self.assertEqual(sorted(documented() - seen - groups), [])
+
+    def stopped(self):
+        """The folder of the report of a managed run that did not begin."""
+        root = self.root / "stopped"
+        root.mkdir()
+        (root / "a.json").write_text("[")
+        with managed.Managed(root, [root / "a.json"], root / "hub.db") as manager:
+            manager.start()
+            manager.finish(self, 2)
+        (folder,) = (root / "hub.db-reports").iterdir()
+        return folder.relative_to(self.root)
 
     def failed(self):
         if (self.root / "failed").exists():

@@ -440,11 +440,11 @@ class Interrupted(RollbackTest):
     def strike_writer(self, window):
         """kill -9 of the writer while it takes its own run back: started again, it ends the same way."""
         marker = self.root / "struck"
-        done = self.run_on(self.exports[2], "--max-rejects", 1, "--on-reject-limit", "rollback",
+        done = self.run_on(self.exports[2], "--max-rejects", 1, "--on-reject-limit", "rollback", expect=2,
                            environment={"PVRELAY_FAULT": f"{window}@{min(WINDOWS[window], 2)}", "PVRELAY_FAULT_MARKER": str(marker)})
         self.assertTrue(marker.exists(), f"nobody passed {window}")
         self.same(self.dumps[2])
-        self.assertEqual(self.runs()[2], (3, "abandoned", 3, 1), done.stderr)
+        self.assertEqual(self.runs()[2], (3, "abandoned", 2, 1), done.stderr)
         self.assertIn("pvrelay: REJECT_LIMIT: ", done.stderr)
         self.assertEqual(pipeline.query(self.target, "SELECT reason FROM pvrelay_rollback"), [("rejects",)])
 
@@ -489,11 +489,11 @@ class Automatic(RollbackTest):
     """A run that takes itself back."""
 
     def test_reject_limit(self):
-        done = self.run_on(self.exports[2], "--max-rejects", 1, "--on-reject-limit", "rollback")
+        done = self.run_on(self.exports[2], "--max-rejects", 1, "--on-reject-limit", "rollback", expect=2)
         self.assertIn("pvrelay: run 3 was taken back: the target is as it was before it\n", done.stderr)
         self.assertIn("pvrelay: REJECT_LIMIT: 2 records are rejected, 1 allowed", done.stderr)
         self.same(self.dumps[2])
-        self.assertEqual(self.runs()[2], (3, "abandoned", 3, 1))
+        self.assertEqual(self.runs()[2], (3, "abandoned", 2, 1))
         self.assertEqual(pipeline.query(self.target, "SELECT count(*) FROM pvrelay_reject WHERE run = 3"), [(2,)])
         told = pvrelay("rejects", "--target", self.target, "--run", 3)
         self.assertEqual((told.returncode, told.stderr), (0, ""))
@@ -504,7 +504,7 @@ class Automatic(RollbackTest):
         self.assertEqual([run[1] for run in self.runs()], ["complete", "complete", "abandoned", "complete"])
 
     def test_reject_limit_stops_by_default(self):
-        self.run_on(self.exports[2], "--max-rejects", 1)
+        self.run_on(self.exports[2], "--max-rejects", 1, expect=2)
         self.assertEqual(self.runs()[2][1], "streaming")
 
     def unproved(self, spoil, window=None):
@@ -607,7 +607,7 @@ class Irreversible(RollbackTest):
         self.same(self.dumps[1])
 
     def test_a_run_that_is_not_finished_cannot_be_sealed(self):
-        self.run_on(self.exports[2], "--max-rejects", 1)
+        self.run_on(self.exports[2], "--max-rejects", 1, expect=2)
         before = everything(self.target)
         done = pvrelay("seal", "--target", self.target)
         self.assertEqual(done.returncode, 1, done.stderr)

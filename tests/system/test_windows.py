@@ -7,7 +7,9 @@ import sys
 import unittest
 
 import pipeline
+import test_manage
 import test_rollback
+import test_spool
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -30,6 +32,7 @@ WINDOWS = {
     "writer.complete-before-commit": 1,
     "writer.complete-after-commit": 1,
     "writer.complete-before-progress": 1,
+    "writer.ended-before-progress": 1,
     "writer.complete-after-progress": 1,
     "validator.before-verdict": 3,
     "validator.after-verdict": 3,
@@ -72,7 +75,9 @@ class Windows(unittest.TestCase):
         found = set()
         for source in ROOT.glob("*/*.c"):
             found |= set(re.findall(r'pr_fault\("([a-z.-]+)"\)', source.read_text()))
-        self.assertEqual(found, set(WINDOWS) | set(test_rollback.WINDOWS))  # those of a rollback are passed there
+        # Those of a rollback and of a manager are passed there.
+        elsewhere = set(test_rollback.WINDOWS) | set(test_manage.WINDOWS) | {window for window, _ in test_spool.WINDOWS}
+        self.assertEqual(found, set(WINDOWS) | elsewhere)
 
 
 def _add(window, transformers):

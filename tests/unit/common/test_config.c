@@ -62,6 +62,9 @@ static void test_defaults_and_relative_paths(void **state) {
     assert_false(config->rollback_on_reject_limit);
     assert_false(config->extra_fail);
     assert_null(config->run);
+    assert_null(config->spool);
+    snprintf(expected, sizeof expected, "%s/hub.db-reports", s_folder);
+    assert_string_equal(config->reports, expected);
     pr_config_destroy(&config);
     assert_null(config);
     pr_config_destroy(&config);
@@ -76,6 +79,7 @@ static void test_settings_alone(void **state) {
     assert_int_equal(config->batch_bytes, 65536);
     assert_null(config->target);
     assert_null(config->run_dir);
+    assert_null(config->reports);
     assert_int_equal(config->sources_count, 0);
     pr_config_destroy(&config);
 }
@@ -129,6 +133,60 @@ static void test_saved_is_loaded(void **state) {
     pr_config_destroy(&back);
 }
 
+/* What the stages find in the run folder: without a set, and with one. */
+static void test_spool(void **state) {
+    (void)state;
+    pr_config_t *config = NULL;
+    pr_config_t *back = NULL;
+    char expected[128];
+    assert_int_equal(s_load("{\"target\": \"hub.db\", \"reports\": \"r\", \"run_dir\": \"/r\", "
+                            "\"sources\": {\"spool\": \"in\", \"complete\": \"marked\"}}",
+                            &config, NULL),
+                     0);
+    snprintf(expected, sizeof expected, "%s/in", s_folder);
+    assert_string_equal(config->spool, expected);
+    assert_true(config->spool_marked);
+    assert_int_equal(config->sources_count, 0);
+    snprintf(expected, sizeof expected, "%s/r", s_folder);
+    assert_string_equal(config->reports, expected);
+    assert_int_equal(pr_config_save(config, s_path, NULL), 0);
+    assert_int_equal(pr_config_load(s_path, &back, NULL), 0);
+    assert_string_equal(back->spool, config->spool);
+    assert_true(back->spool_marked);
+    assert_int_equal(back->sources_count, 0);
+    assert_string_equal(back->reports, config->reports);
+    assert_null(back->run);
+    pr_config_destroy(&back);
+    config->run = pr_xstrdup("a4e19950-c73c-412c-be4d-699c9de1dde1");
+    config->spool_marked = false;
+    config->sources = pr_xcalloc(2, sizeof(char *));
+    config->sources[config->sources_count++] = pr_xstrdup("/x/a.json");
+    config->sources[config->sources_count++] = pr_xstrdup("/x/b.json");
+    assert_int_equal(pr_config_save(config, s_path, NULL), 0);
+    assert_int_equal(pr_config_load(s_path, &back, NULL), 0);
+    assert_string_equal(back->spool, config->spool);
+    assert_false(back->spool_marked);
+    assert_int_equal(back->sources_count, 2);
+    assert_string_equal(back->sources[1], "/x/b.json");
+    assert_string_equal(back->run, config->run);
+    pr_config_destroy(&back);
+    pr_config_destroy(&config);
+}
+
+static void test_managed_run_dir(void **state) {
+    (void)state;
+    static const char *const others[] = {"/etc/pvrelay/demo",        "/etc/pvrelay/.json",   "/etc/pvrelay/a/demo.json",
+                                         "/etc/pvrelayer/demo.json", "/etc/pvrelay/.x.json", "demo.json"};
+    char *run_dir = pr_config_managed_run_dir("/etc/pvrelay/demo.json");
+    assert_string_equal(run_dir, "/run/pvrelay/demo");
+    free(run_dir);
+    run_dir = pr_config_managed_run_dir("/etc/pvrelay/el.2025.json");
+    assert_string_equal(run_dir, "/run/pvrelay/el.2025");
+    free(run_dir);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_null(pr_config_managed_run_dir(others[i]));
+}
+
 static void test_mistakes(void **state) {
     (void)state;
     static const struct {
@@ -141,7 +199,23 @@ static void test_mistakes(void **state) {
         {"{\"target\": \"x\"}", ": \"sources\" is missing"},
         {"{\"target\": \"x\", \"target\": \"y\"}", ":1: not valid JSON: duplicate object key near '\"target\"'"},
         {"{\"target\": 1}", ": \"target\": expected a path, as a string"},
-        {"{\"sources\": []}", ": \"sources\": expected a list of at least one path"},
+        {"{\"sources\": []}", ": \"sources\": expected a list of at least one path, or an object with a \"spool\""},
+        {"{\"sources\": \"a\"}", ": \"sources\": expected a list of at least one path, or an object with a \"spool\""},
+        {"{\"sources\": {}}", ": \"sources.spool\" is missing"},
+        {"{\"sources\": {\"spool\": \"\"}}", ": \"sources.spool\": expected a path, as a string"},
+        {"{\"sources\": {\"spool\": 1}}", ": \"sources.spool\": expected a path, as a string"},
+        {"{\"sources\": {\"spool\": \"s\", \"complete\": \"soon\"}}",
+         ": \"sources.complete\": expected \"renamed\" or \"marked\""},
+        {"{\"sources\": {\"spool\": \"s\", \"files\": []}}",
+         ": \"sources.files\": expected a list of at least one path"},
+        {"{\"sources\": {\"spool\": \"s\", \"files\": [\"\"]}}", ": \"sources.files\": expected paths, as strings"},
+        {"{\"sources\": {\"spool\": \"s\", \"done\": \"d\"}}",
+         ": unknown setting \"sources.done\"; see pvrelay-config(5)"},
+        {"{\"target\": \"x\", \"sources\": {\"spool\": \"s\"}, \"retries_through\": 3}",
+         ": \"retries_through\" and a spool: each set that arrives is a run of its own"},
+        {"{\"target\": \"x\", \"sources\": {\"spool\": \"s\"}, \"restart\": true}",
+         ": \"restart\" and a spool: each set that arrives is a run of its own"},
+        {"{\"reports\": 1}", ": \"reports\": expected a path, as a string"},
         {"{\"sources\": [1]}", ": \"sources\": expected paths, as strings"},
         {"{\"transformers\": 0}", ": \"transformers\": expected a whole number from 1 to 64"},
         {"{\"transformers\": 1.5}", ": \"transformers\": expected a whole number from 1 to 64"},
@@ -249,6 +323,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_defaults_and_relative_paths),
                                        cmocka_unit_test(test_settings_alone),
                                        cmocka_unit_test(test_saved_is_loaded),
+                                       cmocka_unit_test(test_spool),
+                                       cmocka_unit_test(test_managed_run_dir),
                                        cmocka_unit_test(test_mistakes),
                                        cmocka_unit_test(test_run_dir),
                                        cmocka_unit_test(test_run_dir_of_another_user),

@@ -37,6 +37,15 @@ static void test_unknown(void **state) {
     assert_int_equal(pr_error_exit_code(-4711), 70);
 }
 
+static void test_code_from_name(void **state) {
+    (void)state;
+    pr_error_code_t code = PR_E_OK;
+    assert_int_equal(pr_error_code_from_name("SOURCE_CHANGED", &code), 0);
+    assert_int_equal(code, PR_E_SOURCE_CHANGED);
+    assert_int_equal(pr_error_code_from_name("source_changed", &code), -PR_E_CONFIG);
+    assert_int_equal(code, PR_E_SOURCE_CHANGED);
+}
+
 static void test_first_wins(void **state) {
     (void)state;
     pr_error_t err = PR_ERROR_INIT;
@@ -53,6 +62,6 @@ static void test_first_wins(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_table), cmocka_unit_test(test_unknown),
-                                       cmocka_unit_test(test_first_wins)};
+                                       cmocka_unit_test(test_code_from_name), cmocka_unit_test(test_first_wins)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -238,6 +238,7 @@ static void test_remove(void **state) {
         pr_proof_list_add_failure(list, &failure);
     }
     assert_int_equal(list->failures_count, 5);
+    assert_int_equal(list->failures_by_kind[s_failure.kind], 8);
     pr_proof_list_remove(list, s_failure.source + 1, 1, 0);
     assert_int_equal(list->failures_count, 5);
     pr_proof_list_remove(list, s_failure.source, 1, 2);

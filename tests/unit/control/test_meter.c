@@ -135,6 +135,56 @@ static void test_mark_moves_with_every_step(void **state) {
     pr_meter_destroy(&meter);
 }
 
+static void test_joined_in_the_middle(void **state) {
+    (void)state;
+    pr_meter_t *meter = pr_meter_new(1);
+    pr_meter_view_t view;
+    pr_msg_counters_t reader = {.start_ms = 1, .records_read = 600, .bytes = 6000, .window_bytes = 1000};
+    pr_msg_counters_t transformer = {.start_ms = 1, .records_ok = 550};
+    pr_msg_progress_t at = s_progress(PR_PROGRESS_STREAMING, 0, 500, 400);
+    pr_meter_join(meter);
+    pr_meter_counters(meter, PR_STAGE_READER, 1, &reader);
+    pr_meter_counters(meter, PR_STAGE_TRANSFORMER, 1, &transformer);
+    pr_meter_progress(meter, &at, 0);
+    pr_meter_look(meter, 0, &view);
+    assert_int_equal(view.stages[PR_STAGE_READER].records, 600);
+    assert_int_equal(view.stages[PR_STAGE_TRANSFORMER].records, 550); /* not 500 and 550 */
+    pr_meter_destroy(&meter);
+}
+
+static void test_counted_for_the_run_before(void **state) {
+    (void)state;
+    pr_meter_t *meter = pr_meter_new(1);
+    pr_meter_view_t view;
+    pr_msg_counters_t reader = {.start_ms = 1, .records_read = 100, .bytes = 1000, .window_bytes = 1000, .resends = 7};
+    pr_msg_counters_t transformer = {.start_ms = 1, .records_ok = 1000, .records_rejected = 5};
+    pr_msg_counters_t validator = {.start_ms = 1, .failures = {{1, 2}}};
+    pr_msg_progress_t at = s_progress(PR_PROGRESS_STREAMING, 0, 0, 0);
+    pr_meter_discount(meter, PR_STAGE_READER, 1, &reader);
+    pr_meter_discount(meter, PR_STAGE_TRANSFORMER, 1, &transformer);
+    pr_meter_discount(meter, PR_STAGE_TRANSFORMER, 2, &transformer); /* there is none: ignored */
+    pr_meter_discount(meter, PR_STAGE_VALIDATOR, 1, &validator);
+    pr_meter_progress(meter, &at, 0);
+    reader.resends = 8;
+    transformer.records_ok = 1020;
+    transformer.records_rejected = 6;
+    validator.failures.at[2] = 4;
+    pr_meter_counters(meter, PR_STAGE_READER, 1, &reader);
+    pr_meter_counters(meter, PR_STAGE_TRANSFORMER, 1, &transformer);
+    pr_meter_counters(meter, PR_STAGE_VALIDATOR, 1, &validator);
+    pr_meter_look(meter, 0, &view);
+    assert_int_equal(view.resends, 1);
+    assert_int_equal(view.stages[PR_STAGE_TRANSFORMER].records, 21);
+    assert_int_equal(view.stages[PR_STAGE_TRANSFORMER].rejects, 1);
+    assert_int_equal(view.stages[PR_STAGE_VALIDATOR].rejects, 4);
+    /* Started again, it counts from 0, all of it for this run. */
+    transformer = (pr_msg_counters_t){.start_ms = 2, .records_ok = 30};
+    pr_meter_counters(meter, PR_STAGE_TRANSFORMER, 1, &transformer);
+    pr_meter_look(meter, 0, &view);
+    assert_int_equal(view.stages[PR_STAGE_TRANSFORMER].records, 51);
+    pr_meter_destroy(&meter);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_heard),
@@ -143,6 +193,8 @@ int main(void) {
         cmocka_unit_test(test_lives_add_up_within_what_is_certain),
         cmocka_unit_test(test_time_goes_to_the_source_that_was_worked_on),
         cmocka_unit_test(test_mark_moves_with_every_step),
+        cmocka_unit_test(test_joined_in_the_middle),
+        cmocka_unit_test(test_counted_for_the_run_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

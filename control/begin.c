@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* What the commands that run a pipeline share. */
+#include "control/begin.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "control/ledger.h"
+
+enum { s_lock_wait_ms = 10000 };
+
+int pr_begin_lock(const pr_config_t *config, pr_lock_t **ret_lock, pr_error_t *err) {
+    int result = pr_config_make_run_dir(config->run_dir, err);
+    if (result < 0)
+        return result;
+    char *path = pr_xasprintf("%s/run.lock", config->run_dir);
+    result = pr_lock_take(path, s_lock_wait_ms, ret_lock, err);
+    free(path);
+    return result;
+}
+
+/* An unfinished run of the other kind cannot be continued by this command. */
+static int s_check_kind(const pr_config_t *config, const pr_ledger_run_t *run, pr_error_t *err) {
+    bool theirs = strcmp(run->kind, "retry") == 0;
+    bool ours = config->retries_through > 0;
+    if (theirs == ours)
+        return 0;
+    return pr_error_set(
+        err, PR_E_UNFINISHED,
+        "%s: run %" PRId64 " (%s) is not finished; finish it with `pvrelay %s`, or give it up with --restart",
+        config->target, run->number, theirs ? "a retry of rejects" : "a replay", theirs ? "retry-rejects" : "run");
+}
+
+static void s_set_run(pr_config_t *config, const char *id) {
+    char *copy = pr_xstrdup(id);
+    free(config->run);
+    config->run = copy;
+}
+
+int pr_begin_choose(pr_config_t *config, pr_error_t *err) {
+    sqlite3 *db = NULL;
+    pr_ledger_run_t unfinished;
+    char id[37];
+    int result = pr_ledger_open(config->target, &db, err);
+    if (result > 0)
+        result = pr_ledger_unfinished(db, &unfinished, err);
+    sqlite3_close(db);
+    if (result > 0 && !config->restart) {
+        s_set_run(config, unfinished.id);
+        return s_check_kind(config, &unfinished, err);
+    }
+    if (result >= 0)
+        s_set_run(config, pr_run_id_print(pr_run_id_new(), id));
+    return result < 0 ? result : 0;
+}
+
+char *pr_begin_absolute(const char *path) {
+    char here[PATH_MAX];
+    if (path[0] == '/' || getcwd(here, sizeof here) == NULL)
+        return pr_xstrdup(path);
+    return pr_xasprintf("%s/%s", here, path);
+}
+
+int pr_begin_save(const pr_config_t *config, char **ret_path, pr_error_t *err) {
+    char *path = pr_xasprintf("%s/config.json", config->run_dir);
+    int result = pr_config_save(config, path, err);
+    if (result == 0 && ret_path != NULL)
+        *ret_path = path;
+    else
+        free(path);
+    return result;
+}
+
+int pr_begin_report(const pr_begin_report_t *facts, pr_report_t **ret_report, pr_error_t *err) {
+    const pr_config_t *config = facts->config;
+    sqlite3 *db = NULL;
+    pr_report_t *report = NULL;
+    int result = pr_ledger_open_there(config->target, &db, err);
+    if (result == 0)
+        result = pr_report_from_run(db, config->target, config->run, facts->meter, &report, err);
+    if (result == 0) {
+        *ret_report = report;
+        pr_report_set_command(report, facts->argc, facts->argv);
+        result = facts->whole ? pr_report_describe(report, db, facts->mapping, err)
+                              : pr_report_describe_undo(report, db, err);
+    }
+    sqlite3_close(db);
+    return result;
+}
+
+int pr_begin_check(const pr_report_t *report, int exit_code, pr_error_t *err) {
+    const pr_ledger_run_t *run = &report->run;
+    if (!pr_report_balances(report))
+        return pr_error_set(err, PR_E_VALIDATION,
+                            "the accounts of run %" PRId64 " do not balance; keep the exports and this "
+                            "target, and report it",
+                            run->number);
+    if (run->outcome != exit_code)
+        return pr_error_set(err, PR_E_INTERNAL, "the writer ended with exit code %d, but the target says %d (%s)",
+                            exit_code, run->outcome, run->state);
+    return 0;
+}
