@@ -10,7 +10,7 @@
  *      3  rows that others refer to and that are gone now: conflicts too (rollback_keep)
  *      4  conflicts, and theirs are not to be kept: ROLLBACK, and the list is all that comes of it
  *      5  the id counters
- *      6  the books: position, runs, checkpoints, names
+ *      6  the books: position, runs, checkpoints, names; and indexes that a run had put off which is over now
  *      7  quick_check; foreign keys are clean by 3
  *      8  COMMIT; or, if this was only to see, ROLLBACK
  *
@@ -46,6 +46,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/deferred_index.h"
 #include "common/fault.h"
 #include "common/migrate.h"
 #include "common/rollback_keep.h"
@@ -478,6 +479,15 @@ static int s_books(s_way_t *way) {
     return result;
 }
 
+/* Indexes that a run had put off, which it will not build any more. */
+static int s_indexes(const s_way_t *way) {
+    sqlite3_stmt *statement = NULL;
+    int result = s_prepare(way, "SELECT 1 FROM pvrelay_run WHERE state IN ('streaming', 'proving')", &statement);
+    bool goes_on = result == 0 && sqlite3_step(statement) == SQLITE_ROW;
+    sqlite3_finalize(statement);
+    return result < 0 || goes_on ? result : pr_deferred_index_build_all(way->db, way->err);
+}
+
 /* ---- checks ---- */
 
 /* What quick_check says first. */
@@ -536,6 +546,8 @@ static int s_roll_back(s_way_t *way) {
         result = s_settle_table(way, i);
     if (result == 0)
         result = s_books(way);
+    if (result == 0)
+        result = s_indexes(way);
     return result == 0 ? s_check(way) : result;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/deferred_index.h"
 #include "common/migrate.h"
 
 enum { s_busy_ms = 5000 };
@@ -61,7 +62,7 @@ int pr_hold_abandon(const pr_hold_t *hold, const char *run, pr_error_t *err) {
         result = pr_error_set(err, pr_migrate_error_code(hold->db), "%s: giving up the run %s: %s", hold->path, run,
                               sqlite3_errmsg(hold->db));
     sqlite3_finalize(statement);
-    return result;
+    return result == 0 ? pr_deferred_index_build_all(hold->db, err) : result;
 }
 
 void pr_hold_close(pr_hold_t *hold) {

@@ -63,8 +63,8 @@ typedef struct {
     const pr_plan_t *plan;
 } pr_target_run_new_t;
 
-/* Begin a run: its row and its sources, in one transaction. Refuses (-PR_E_UNFINISHED) while another one is unfinished.
- */
+/*  Begin a run: its row and its sources, in one transaction; of a large one, indexes of empty tables are put off
+ *  (common/deferred_index.h). Refuses (-PR_E_UNFINISHED) while another one is unfinished. */
 int pr_target_run_begin(pr_target_t *target, const pr_target_run_new_t *run, pr_target_run_t *ret_run, pr_error_t *err);
 
 /* Abandon an unfinished run: it cannot be continued any more; what it committed stays. */
@@ -111,7 +111,7 @@ int pr_target_batch_commit(pr_target_t *target, uint64_t digest, pr_target_count
                            int64_t *ret_checkpoint, pr_error_t *err);
 void pr_target_batch_rollback(pr_target_t *target);
 
-/*  After the last batch: derived columns of the rows the run dealt with, a checkpoint of kind finish, the
+/*  After the last batch: indexes that were put off, each in a transaction of its own; then derived columns of the rows the run dealt with, a checkpoint of kind finish, the
  *  state `proving`; one transaction. */
 int pr_target_run_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, pr_error_t *err);
 

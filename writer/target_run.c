@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/deferred_index.h"
 #include "common/fault.h"
 
 static const char *const S_STATES[] = {"streaming", "proving", "complete", "abandoned"};
@@ -205,6 +206,38 @@ static int s_insert_source(pr_target_t *target, int64_t run, uint32_t number, co
                         (int64_t)source->records, (int64_t)source->bytes);
 }
 
+/*  Put off what indexes can be: of the empty tables that this run is going to fill, if it is large enough for that to be
+ *  worth two changes of the schema. */
+static int s_defer_indexes(pr_target_t *target, int64_t run, const pr_plan_t *plan, pr_error_t *err) {
+    enum { s_least_records = 5000 };
+    uint64_t records = 0;
+    for (uint32_t i = 0; i < plan->count; i++)
+        records += plan->sources[i].records;
+    int result = 0;
+    for (size_t s = 0; records >= s_least_records && s < target->mapping->streams_count; s++) {
+        const pr_target_stream_t *stream = &target->streams[s];
+        for (size_t r = 0; result == 0 && r < stream->stream->rows_count; r++) {
+            const pr_target_row_t *row = &stream->rows[r];
+            if (row->unique && row->spec->through_table == NULL)
+                result = pr_deferred_index_put_off(target->db, run, row->spec->table, err);
+        }
+    }
+    return result;
+}
+
+/*  Build what was put off, each in a transaction of its own: a crash loses one of them at most. They are sorted in
+ *  files: measured, that is a fifth faster than in memory, which moreover would have to hold all of an index. The sorter
+ *  takes as much memory as the page cache may have, and does not get faster by it. */
+static int s_build_indexes(pr_target_t *target, pr_error_t *err) {
+    pr_error_t local = PR_ERROR_INIT;
+    int result;
+    sqlite3_exec(target->db, "PRAGMA temp_store = FILE; PRAGMA cache_size = -4096", NULL, NULL, NULL);
+    while ((result = pr_deferred_index_build(target->db, &local)) > 0)
+        pr_fault("writer.index-built");
+    sqlite3_exec(target->db, "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768", NULL, NULL, NULL);
+    return result < 0 ? pr_error_set(err, local.code, "%s: %s", target->path, local.text) : 0;
+}
+
 int pr_target_run_begin(pr_target_t *target, const pr_target_run_new_t *run, pr_target_run_t *ret_run,
                         pr_error_t *err) {
     int result = pr_target_again(target, err);
@@ -218,6 +251,8 @@ int pr_target_run_begin(pr_target_t *target, const pr_target_run_new_t *run, pr_
     int64_t number = sqlite3_last_insert_rowid(target->db);
     for (uint32_t i = 0; result == 0 && i < run->plan->count; i++)
         result = s_insert_source(target, number, i, &run->plan->sources[i], err);
+    if (result == 0)
+        result = s_defer_indexes(target, number, run->plan, err);
     result = pr_target_own_end(target, result, err);
     if (result < 0)
         return result;
@@ -228,7 +263,9 @@ int pr_target_run_begin(pr_target_t *target, const pr_target_run_new_t *run, pr_
 int pr_target_run_abandon(pr_target_t *target, int64_t run, pr_error_t *err) {
     assert(!target->batch.open);
     int result = pr_target_again(target, err);
-    return result < 0 ? result : pr_target_do(target, PR_SQL_RUN_ABANDON, err, "i", run);
+    if (result == 0)
+        result = pr_target_do(target, PR_SQL_RUN_ABANDON, err, "i", run);
+    return result == 0 ? s_build_indexes(target, err) : result;
 }
 
 int pr_target_run_stopped(pr_target_t *target, int64_t run, const char *text, double seconds, pr_error_t *err) {
@@ -309,6 +346,8 @@ static int s_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, p
 int pr_target_run_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, pr_error_t *err) {
     int64_t checkpoint = 0;
     int result = pr_target_again(target, err);
+    if (result == 0)
+        result = s_build_indexes(target, err);
     if (result == 0)
         result = pr_target_own_begin(target, err);
     if (result < 0)

@@ -61,13 +61,15 @@ def write_config(path, exports, target, run_dir, **settings):
 
 
 def dump(target):
-    """Every row of every data table, and the id counters: what two runs must agree on."""
+    """Every row of every data table, the id counters, and the indexes: what two runs must agree on."""
     with contextlib.closing(sqlite3.connect(f"file:{target}?mode=ro", uri=True)) as db:
         db.text_factory = bytes
         tables = [name.decode() for (name,) in db.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'pvrelay_%' AND name NOT LIKE 'sqlite_%'"
             " AND name <> 'd1_migrations' ORDER BY name")]
         content = {table: db.execute(f'SELECT * FROM "{table}" ORDER BY 1').fetchall() for table in tables}
+        content["indexes"] = db.execute(
+            "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name NOT LIKE 'pvrelay_%' ORDER BY 1").fetchall()
         content["sqlite_sequence"] = db.execute(
             "SELECT name, seq FROM sqlite_sequence WHERE name NOT LIKE 'pvrelay_%' AND name <> 'd1_migrations'"
             " ORDER BY name").fetchall()

@@ -54,6 +54,7 @@ EXPECTED = {
     "share/pvrelay/migrations/0002_pvrelay.sql",
     "share/pvrelay/migrations/0003_undo.sql",
     "share/pvrelay/migrations/0004_validation.sql",
+    "share/pvrelay/migrations/0005_deferred_index.sql",
 }
 
 

@@ -26,6 +26,7 @@ WINDOWS = {
     "writer.after-commit": 4,
     "writer.after-commit-before-progress": 4,
     "writer.end-before-finish": 1,
+    "writer.index-built": 2,
     "writer.finish-before-commit": 1,
     "writer.finish-after-commit": 1,
     "writer.end-after-finish": 1,

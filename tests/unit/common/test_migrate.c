@@ -109,27 +109,31 @@ static void s_refused(s_fx_t *fx, const char *folder, pr_error_code_t code, cons
 static void test_fresh_gets_all_once(void **state) {
     s_fx_t *fx = *state;
     s_sql(fx, "CREATE TABLE _cf_METADATA (key INTEGER PRIMARY KEY)");
-    s_list(
-        fx, S_OURS, PR_MIGRATE_FRESH,
-        "0001_unified_schema.sql=pending 0002_pvrelay.sql=pending 0003_undo.sql=pending 0004_validation.sql=pending");
+    s_list(fx, S_OURS, PR_MIGRATE_FRESH,
+           "0001_unified_schema.sql=pending 0002_pvrelay.sql=pending 0003_undo.sql=pending 0004_validation.sql=pending "
+           "0005_deferred_index.sql=pending");
     s_assert_sql(fx, "SELECT count(*) FROM sqlite_master", "1");
     s_apply(
         fx, S_OURS, PR_MIGRATE_FRESH,
-        "0001_unified_schema.sql=applied 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied");
+        "0001_unified_schema.sql=applied 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied "
+        "0005_deferred_index.sql=applied");
     s_assert_sql(fx, "SELECT group_concat(id || ' ' || name) FROM d1_migrations",
-                 "1 0001_unified_schema.sql,2 0002_pvrelay.sql,3 0003_undo.sql,4 0004_validation.sql");
-    s_assert_sql(fx, "SELECT sum(applied_at LIKE '20__-__-__ __:__:__') FROM d1_migrations", "4");
+                 "1 0001_unified_schema.sql,2 0002_pvrelay.sql,3 0003_undo.sql,4 0004_validation.sql,"
+                 "5 0005_deferred_index.sql");
+    s_assert_sql(fx, "SELECT sum(applied_at LIKE '20__-__-__ __:__:__') FROM d1_migrations", "5");
     s_apply(
         fx, S_OURS, PR_MIGRATE_OURS,
-        "0001_unified_schema.sql=already 0002_pvrelay.sql=already 0003_undo.sql=already 0004_validation.sql=already");
-    s_assert_sql(fx, "SELECT count(*) FROM d1_migrations", "4");
+        "0001_unified_schema.sql=already 0002_pvrelay.sql=already 0003_undo.sql=already 0004_validation.sql=already "
+        "0005_deferred_index.sql=already");
+    s_assert_sql(fx, "SELECT count(*) FROM d1_migrations", "5");
 }
 
 static void test_schema_has_everything(void **state) {
     s_fx_t *fx = *state;
     s_apply(
         fx, S_OURS, PR_MIGRATE_FRESH,
-        "0001_unified_schema.sql=applied 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied");
+        "0001_unified_schema.sql=applied 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied "
+        "0005_deferred_index.sql=applied");
     s_assert_sql(
         fx,
         "SELECT group_concat(name) FROM (SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE "
@@ -163,7 +167,8 @@ static void test_triggers_and_views(void **state) {
     s_fx_t *fx = *state;
     s_apply(
         fx, S_OURS, PR_MIGRATE_FRESH,
-        "0001_unified_schema.sql=applied 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied");
+        "0001_unified_schema.sql=applied 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied "
+        "0005_deferred_index.sql=applied");
     /* Once with and once without recursive triggers. */
     s_sql(fx, "PRAGMA foreign_keys = ON;"
               "INSERT INTO clients (name) VALUES ('C');"
@@ -195,18 +200,22 @@ static void test_hubs_own_database_is_adopted(void **state) {
           "CREATE TABLE el_modules (id INTEGER PRIMARY KEY);");
     s_list(fx, S_OURS, PR_MIGRATE_ADOPTED,
            "0001_unified_schema.sql=skipped(it makes more than pvrelay_ tables, and the HUB's own migrations made this "
-           "database) 0002_pvrelay.sql=pending 0003_undo.sql=pending 0004_validation.sql=pending");
+           "database) 0002_pvrelay.sql=pending 0003_undo.sql=pending 0004_validation.sql=pending "
+           "0005_deferred_index.sql=pending");
     s_apply(
         fx, S_OURS, PR_MIGRATE_ADOPTED,
         "0001_unified_schema.sql=skipped(it makes more than pvrelay_ tables, and the HUB's own migrations made this "
-        "database) 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied");
+        "database) 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied "
+        "0005_deferred_index.sql=applied");
     s_assert_sql(fx, "SELECT group_concat(name) FROM d1_migrations",
-                 "0001_initial_schema.sql,0002_pvrelay.sql,0003_undo.sql,0004_validation.sql");
+                 "0001_initial_schema.sql,0002_pvrelay.sql,0003_undo.sql,0004_validation.sql,"
+                 "0005_deferred_index.sql");
     s_assert_sql(fx, "SELECT count(*) FROM sqlite_master WHERE name = 'clients'", "0");
     s_apply(
         fx, S_OURS, PR_MIGRATE_ADOPTED,
         "0001_unified_schema.sql=skipped(it makes more than pvrelay_ tables, and the HUB's own migrations made this "
-        "database) 0002_pvrelay.sql=already 0003_undo.sql=already 0004_validation.sql=already");
+        "database) 0002_pvrelay.sql=already 0003_undo.sql=already 0004_validation.sql=already "
+        "0005_deferred_index.sql=already");
 }
 
 static void test_adopted_gets_only_what_depends_on_nothing_else(void **state) {
@@ -232,7 +241,8 @@ static void test_foreign_database_is_refused(void **state) {
            "0001_unified_schema.sql=skipped(the database holds tables, but not the HUB's) "
            "0002_pvrelay.sql=skipped(the database holds tables, but not the HUB's) "
            "0003_undo.sql=skipped(the database holds tables, but not the HUB's) "
-           "0004_validation.sql=skipped(the database holds tables, but not the HUB's)");
+           "0004_validation.sql=skipped(the database holds tables, but not the HUB's) "
+           "0005_deferred_index.sql=skipped(the database holds tables, but not the HUB's)");
     s_refused(fx, S_OURS, PR_E_TARGET_SCHEMA,
               "the database: it holds tables, but not the HUB's (no el_modules, no record of 0001_unified_schema.sql); "
               "give a HUB database or a new file");
@@ -263,7 +273,8 @@ static void test_recorded_file_that_is_gone_is_fine(void **state) {
     s_fx_t *fx = *state;
     s_apply(
         fx, S_OURS, PR_MIGRATE_FRESH,
-        "0001_unified_schema.sql=applied 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied");
+        "0001_unified_schema.sql=applied 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied "
+        "0005_deferred_index.sql=applied");
     s_file(fx, "0009_later.sql", "CREATE TABLE later (x);");
     s_apply(fx, fx->folder, PR_MIGRATE_OURS, "0009_later.sql=applied");
 }

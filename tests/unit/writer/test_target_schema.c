@@ -98,7 +98,8 @@ static void test_hub_made_target_is_used_as_it_is(void **state) {
     fx_assert_sql(fx, "SELECT group_concat(id || ' ' || hub_score) FROM clients", "1 9.0,2 1.0,3 2.0");
     fx_assert_sql(fx, "SELECT group_concat(client_id) FROM projects", "1,2");
     fx_assert_sql(fx, "SELECT group_concat(name) FROM d1_migrations",
-                  "0001_initial_schema.sql,0002_pvrelay.sql,0003_undo.sql,0004_validation.sql");
+                  "0001_initial_schema.sql,0002_pvrelay.sql,0003_undo.sql,0004_validation.sql,"
+                  "0005_deferred_index.sql");
     fx_assert_sql(fx, "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'", "3");
     char *before = fx_dump(fx);
     s_run(fx, "22222222-2222-4222-8222-222222222222", "Twice");
