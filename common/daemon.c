@@ -37,6 +37,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,6 +49,7 @@
 #include "common/log.h"
 #include "common/signals.h"
 #include "common/starts.h"
+#include "common/watchdog.h"
 #include "common/workers.h"
 
 enum {
@@ -72,14 +74,15 @@ typedef struct {
     pr_mapping_t *mapping;
     pr_lock_t *lock;
     zsock_t *counters;
-    char who[32]; /* "reader", "transformer-2" */
-    int signals;  /* signalfd */
+    char who[PR_WHO_BYTES];
+    int signals; /* signalfd */
     const char *config_path;
     uint64_t writer_incarnation;
     bool draining;
     int64_t heard_ms; /* when PROGRESS was heard last, or the run was taken up */
-    int64_t hello_ms, counters_ms, status_ms, watchdog_ms;
-    uint64_t watchdog_us;
+    int64_t hello_ms, counters_ms, status_ms;
+    pr_watchdog_t watchdog;
+    struct stat config_read; /* the file that the configuration was read from */
 } pr_recipe_t;
 
 static void s_publish_counters(pr_recipe_t *recipe, int64_t now_ms);
@@ -148,6 +151,9 @@ int pr_daemon_check_mapping(const pr_daemon_t *daemon, uint64_t digest, pr_error
 static int s_load(pr_recipe_t *recipe, pr_error_t *err) {
     pr_config_t *config = NULL;
     pr_mapping_t *mapping = NULL;
+    struct stat status = {0}; /* looked at before it is read: what comes in between is read again */
+    if (stat(recipe->config_path, &status) < 0)
+        status.st_ino = 0;
     int result = pr_config_load(recipe->config_path, &config, err);
     if (result == 0)
         result = pr_mapping_load(config->mapping, NULL, NULL, &mapping, err);
@@ -163,6 +169,7 @@ static int s_load(pr_recipe_t *recipe, pr_error_t *err) {
     pr_config_destroy(&recipe->config);
     recipe->public.config = recipe->config = config;
     recipe->public.mapping = recipe->mapping = mapping;
+    recipe->config_read = status;
     return 0;
 }
 
@@ -346,10 +353,7 @@ static void s_report(pr_recipe_t *recipe, int64_t now_ms) {
         sd_notifyf(0, "STATUS=%s", line);
         recipe->status_ms = now_ms;
     }
-    if (recipe->watchdog_us > 0 && (uint64_t)(now_ms - recipe->watchdog_ms) * 1000 >= recipe->watchdog_us / 3) {
-        sd_notify(0, "WATCHDOG=1");
-        recipe->watchdog_ms = now_ms;
-    }
+    pr_watchdog_ping(&recipe->watchdog, now_ms);
 }
 
 /*  The last words of the writer on this run, if it has gone: taken for its PROGRESS. */
@@ -536,11 +540,19 @@ static void s_forget_run(pr_recipe_t *recipe) {
     counters->scanned_bytes = counters->scan_total_bytes = 0;
 }
 
+/* Has the configuration been replaced since it was read? */
+static bool s_is_replaced(const pr_recipe_t *recipe) {
+    struct stat now;
+    const struct stat *read = &recipe->config_read;
+    return stat(recipe->config_path, &now) < 0 || now.st_ino != read->st_ino || now.st_size != read->st_size ||
+           now.st_mtim.tv_sec != read->st_mtim.tv_sec || now.st_mtim.tv_nsec != read->st_mtim.tv_nsec;
+}
+
 /* Does the configuration, as it is now, name a run that has not ended? Returns 1, 0 or <0. */
 static int s_has_run(pr_recipe_t *recipe, pr_error_t *err) {
     pr_ending_t ending;
     pr_run_id_t run;
-    int result = s_load(recipe, err);
+    int result = s_is_replaced(recipe) ? s_load(recipe, err) : 0;
     if (result < 0)
         return result;
     const pr_config_t *config = recipe->config;
@@ -622,12 +634,8 @@ int pr_daemon_main(const pr_stage_ops_t *ops, int argc, char **argv) {
     if (getrandom(&recipe.public.incarnation, sizeof recipe.public.incarnation, 0) < 0)
         recipe.public.incarnation = (uint64_t)pr_now_ms();
     recipe.public.incarnation |= 1; /* never 0: that means unknown */
-    if (ops->stage == PR_STAGE_TRANSFORMER)
-        snprintf(recipe.who, sizeof recipe.who, "%s-%u", pr_stage_word(ops->stage), recipe.public.instance);
-    else
-        snprintf(recipe.who, sizeof recipe.who, "%s", pr_stage_word(ops->stage));
-    if (sd_watchdog_enabled(0, &recipe.watchdog_us) <= 0)
-        recipe.watchdog_us = 0;
+    pr_stage_who(ops->stage, recipe.public.instance, recipe.who);
+    recipe.watchdog = pr_watchdog_open();
     result = s_load(&recipe, &err);
     int exit_code = -1;
     bool several = ops->stage == PR_STAGE_TRANSFORMER && options.instance == 0;

@@ -53,6 +53,14 @@ const char *pr_stage_word(unsigned stage) {
     return "?";
 }
 
+char *pr_stage_who(pr_stage_t stage, uint32_t instance, char *buffer) {
+    if (stage == PR_STAGE_TRANSFORMER)
+        snprintf(buffer, PR_WHO_BYTES, "%s-%u", pr_stage_word(stage), (unsigned)instance);
+    else
+        snprintf(buffer, PR_WHO_BYTES, "%s", pr_stage_word(stage));
+    return buffer;
+}
+
 bool pr_run_id_equal(pr_run_id_t a, pr_run_id_t b) {
     return memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
 }

@@ -210,6 +210,11 @@ const char *pr_message_name(unsigned id); /* "HELLO"; "?" */
 unsigned pr_message_payload_frames(unsigned id);
 const char *pr_stage_word(unsigned stage); /* "reader"; "?" */
 
+enum { PR_WHO_BYTES = 32 };
+/* The name of a process, which its files in the run folder begin with: "reader", "transformer-2". buffer: PR_WHO_BYTES.
+ * Returns buffer. */
+char *pr_stage_who(pr_stage_t stage, uint32_t instance, char *buffer);
+
 /* Encode the first frame into buffer (PR_MESSAGE_MAX_BYTES). Returns its size. */
 size_t pr_message_encode(const pr_message_t *message, void *buffer);
 

@@ -72,15 +72,12 @@ void pr_manage_turn(pr_manager_t *manager, const char *idle) {
     }
     if (!manager->ready)
         sd_notify(0, "EXTEND_TIMEOUT_USEC=10000000");
-    if (manager->watchdog_us > 0 && (uint64_t)(now_ms - manager->watchdog_ms) * 1000 >= manager->watchdog_us / 3) {
-        sd_notify(0, "WATCHDOG=1");
-        manager->watchdog_ms = now_ms;
-    }
+    pr_watchdog_ping(&manager->watchdog, now_ms);
 }
 
 /* Neither the watchdog nor the limit for starts must bite while a report counts the rows of a large target. */
 static void s_let_watchdog(const pr_manager_t *manager, uint64_t us) {
-    if (manager->watchdog_us > 0)
+    if (manager->watchdog.us > 0)
         sd_notifyf(0, "WATCHDOG=1\nWATCHDOG_USEC=%llu", (unsigned long long)us);
     if (!manager->ready)
         sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu", (unsigned long long)us);
@@ -91,7 +88,7 @@ void pr_manage_pause_watchdog(const pr_manager_t *manager) {
 }
 
 void pr_manage_resume_watchdog(const pr_manager_t *manager) {
-    s_let_watchdog(manager, manager->watchdog_us > 0 ? manager->watchdog_us : (uint64_t)s_start_s * 1000000);
+    s_let_watchdog(manager, manager->watchdog.us > 0 ? manager->watchdog.us : (uint64_t)s_start_s * 1000000);
 }
 
 int pr_manage_publish(pr_manager_t *manager, pr_error_t *err) {
@@ -118,19 +115,19 @@ int pr_manage_wait(pr_manager_t *manager, pr_ending_t *ret_ending, pr_error_t *e
 
 /* ---- the end ---- */
 
-/* Is there a lock of a stage? One that was killed leaves it, and is about to be started again. */
-static bool s_stage_is_there(const pr_config_t *config) {
-    static const char *const stages[] = {"reader", "writer", "validator"};
+/* Is there the lock of this process? One that was killed leaves it, and is about to be started again. */
+static bool s_is_there(const pr_config_t *config, pr_stage_t stage, uint32_t instance) {
     char path[PATH_MAX];
-    bool there = false;
-    for (size_t i = 0; i < sizeof stages / sizeof stages[0] && !there; i++) {
-        snprintf(path, sizeof path, "%s/%s.lock", config->run_dir, stages[i]);
-        there = access(path, F_OK) == 0;
-    }
-    for (uint32_t i = 1; i <= config->transformers && !there; i++) {
-        snprintf(path, sizeof path, "%s/transformer-%u.lock", config->run_dir, i);
-        there = access(path, F_OK) == 0;
-    }
+    char who[PR_WHO_BYTES];
+    snprintf(path, sizeof path, "%s/%s.lock", config->run_dir, pr_stage_who(stage, instance, who));
+    return access(path, F_OK) == 0;
+}
+
+static bool s_stage_is_there(const pr_config_t *config) {
+    bool there = s_is_there(config, PR_STAGE_READER, 1) || s_is_there(config, PR_STAGE_WRITER, 1) ||
+                 s_is_there(config, PR_STAGE_VALIDATOR, 1);
+    for (uint32_t i = 1; i <= config->transformers && !there; i++)
+        there = s_is_there(config, PR_STAGE_TRANSFORMER, i);
     return there;
 }
 
@@ -305,8 +302,7 @@ static int s_open(pr_manager_t *manager, pr_error_t *err) {
     int result = pr_signals_open(signals, 2, NULL, &manager->signals, err);
     if (result < 0)
         return result;
-    if (sd_watchdog_enabled(0, &manager->watchdog_us) <= 0)
-        manager->watchdog_us = 0;
+    manager->watchdog = pr_watchdog_open();
     result = pr_begin_lock(manager->config, &manager->lock, err);
     if (result == 0) {
         zsys_handler_set(NULL);

@@ -27,6 +27,7 @@
 #include "common/error.h"
 #include "common/lock.h"
 #include "common/mapping.h"
+#include "common/watchdog.h"
 #include "control/spool.h"
 #include "control/strings.h"
 #include "control/watch.h"
@@ -42,9 +43,9 @@ typedef struct {
     int signals; /* signalfd */
     bool ready;  /* said READY=1 */
     bool stop;   /* SIGTERM or SIGINT came */
-    int64_t status_ms, watchdog_ms;
-    uint64_t watchdog_us; /* 0: none */
-    char what[160];       /* for STATUS: "run 3", "set a.json" */
+    int64_t status_ms;
+    pr_watchdog_t watchdog;
+    char what[160]; /* for STATUS: "run 3", "set a.json" */
 } pr_manager_t;
 
 /* ---- control/manage.c ---- */

@@ -66,7 +66,7 @@ typedef struct {
     pr_stage_t stage;
     uint32_t instance;
     char program[32]; /* "pvrelay-reader" */
-    char who[32];     /* "reader", "transformer-2" */
+    char who[PR_WHO_BYTES];
     pr_child_state_t state;
     pid_t pid;
     int output; /* its stderr, -1: none */
@@ -442,10 +442,7 @@ static void s_add_child(pr_supervisor_t *self, pr_stage_t stage, uint32_t instan
     child->output = -1;
     child->exit_code = -1;
     snprintf(child->program, sizeof child->program, "pvrelay-%s", pr_stage_word(stage));
-    if (stage == PR_STAGE_TRANSFORMER)
-        snprintf(child->who, sizeof child->who, "%s-%" PRIu32, pr_stage_word(stage), instance);
-    else
-        snprintf(child->who, sizeof child->who, "%s", pr_stage_word(stage));
+    pr_stage_who(stage, instance, child->who);
 }
 
 static int s_check_programs(const pr_supervisor_t *self, pr_error_t *err) {

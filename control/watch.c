@@ -89,10 +89,7 @@ static bool s_is_bound(const char *run_dir, const char *who) {
 static void s_name_slot(pr_watch_slot_t *slot, pr_stage_t stage, uint32_t instance) {
     slot->stage.stage = stage;
     slot->stage.instance = instance;
-    if (stage == PR_STAGE_TRANSFORMER)
-        snprintf(slot->stage.who, sizeof slot->stage.who, "%s-%" PRIu32, pr_stage_word(stage), instance);
-    else
-        snprintf(slot->stage.who, sizeof slot->stage.who, "%s", pr_stage_word(stage));
+    pr_stage_who(stage, instance, slot->stage.who);
 }
 
 static void s_open_slot(pr_watch_t *watch, pr_watch_slot_t *slot) {

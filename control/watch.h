@@ -19,7 +19,7 @@ enum { PR_WATCH_SILENCE_MS = 1500 }; /* a stage publishes four times a second; o
 typedef struct {
     pr_stage_t stage;
     uint32_t instance;
-    char who[32];               /* "reader", "transformer-2" */
+    char who[PR_WHO_BYTES];
     bool up;                    /* heard within PR_WATCH_SILENCE_MS, and somebody listens on its socket */
     bool bound;                 /* somebody listens on its socket, as far as is known */
     bool heard;                 /* ever */

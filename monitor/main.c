@@ -16,6 +16,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/signals.h"
+#include "common/watchdog.h"
 #include "monitor/address.h"
 #include "monitor/monitor.h"
 
@@ -43,8 +44,7 @@ typedef struct {
     pr_http_t *http;
     int signals; /* signalfd */
     int wake;    /* epoll over signals and HTTP */
-    uint64_t watchdog_us;
-    int64_t watchdog_ms; /* when it was last told that we live */
+    pr_watchdog_t watchdog;
 } pr_service_t;
 
 /* Returns 0 go on, 1 all is said, <0. */
@@ -141,10 +141,7 @@ static void s_loop(pr_service_t *service) {
         pr_monitor_listen(service->monitor, pr_http_timeout(service->http, s_turn_ms), service->wake);
         int64_t now_ms = pr_now_ms();
         pr_http_turn(service->http, now_ms);
-        if (service->watchdog_us > 0 && (uint64_t)(now_ms - service->watchdog_ms) * 1000 >= service->watchdog_us / 3) {
-            sd_notify(0, "WATCHDOG=1");
-            service->watchdog_ms = now_ms;
-        }
+        pr_watchdog_ping(&service->watchdog, now_ms);
     }
     sd_notify(0, "STOPPING=1");
 }
@@ -170,8 +167,7 @@ int main(int argc, char **argv) {
     if (result == 0) {
         pr_log_open("pvrelay-monitor", (pr_log_level_t)arguments.level);
         sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-        if (sd_watchdog_enabled(0, &service.watchdog_us) <= 0)
-            service.watchdog_us = 0;
+        service.watchdog = pr_watchdog_open();
         result = s_open(&service, &arguments, &err);
     }
     if (result == 0) {

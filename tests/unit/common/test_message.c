@@ -85,6 +85,14 @@ static void s_refused(const uint8_t *buffer, size_t size, unsigned frames, const
     assert_string_equal(err.text, text);
 }
 
+static void test_who(void **state) {
+    (void)state;
+    char who[PR_WHO_BYTES];
+    assert_string_equal(pr_stage_who(PR_STAGE_READER, 1, who), "reader");
+    assert_string_equal(pr_stage_who(PR_STAGE_TRANSFORMER, 64, who), "transformer-64");
+    assert_string_equal(pr_stage_who(PR_STAGE_TRANSFORMER, UINT32_MAX, who), "transformer-4294967295");
+}
+
 static void test_refusals(void **state) {
     (void)state;
     uint8_t buffer[PR_MESSAGE_MAX_BYTES];
@@ -157,11 +165,10 @@ static void test_run_id(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip),
-                                       cmocka_unit_test(test_truncated_or_longer),
-                                       cmocka_unit_test(test_refusals),
-                                       cmocka_unit_test(test_random_bytes),
-                                       cmocka_unit_test(test_text_is_cut_between_characters),
-                                       cmocka_unit_test(test_run_id)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_truncated_or_longer),
+        cmocka_unit_test(test_who),          cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_random_bytes), cmocka_unit_test(test_text_is_cut_between_characters),
+        cmocka_unit_test(test_run_id)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
