@@ -524,9 +524,9 @@ reject 1, run 1 (rolled back): unknown_value in modules.status: 'OK'
     def test_complete_while_interrupted_is_complete(self):
         (self.fakes.bin / "rows.sql").write_text(
             ROWS.split("INSERT INTO pvrelay_finding")[0] + "UPDATE pvrelay_checkpoint SET inserted = 4, rejected = 0 WHERE checkpoint = 2;")
-        self.fakes.script("writer", "ignore; await writer term; finish 0; exit 0")
+        self.fakes.script("writer", "ignore; log ignoring; await writer term; finish 0; exit 0")
         process = self.fakes.start()
-        self.fakes.wait_for("reader start own-group", "writer start own-group", "transformer-1 start own-group",
+        self.fakes.wait_for("reader start own-group", "writer ignoring", "transformer-1 start own-group",
                             "validator start own-group")
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=pipeline.DEADLINE)
