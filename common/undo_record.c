@@ -149,8 +149,10 @@ static void s_put_value(s_bytes_t *bytes, sqlite3_value *value, bool real) {
         break;
     case SQLITE_TEXT:
     case SQLITE_BLOB: {
-        const void *data = type == SQLITE_TEXT ? (const void *)sqlite3_value_text(value) : sqlite3_value_blob(value);
+        /* The size first: that makes UTF-8 of what is not. And not sqlite3_value_text, which copies the text to have a
+         * NUL behind it. */
         uint32_t size = (uint32_t)sqlite3_value_bytes(value);
+        const void *data = sqlite3_value_blob(value);
         s_put_byte(bytes, (unsigned char)type);
         s_put_varint(bytes, size);
         s_put_bytes(bytes, data, size);

@@ -91,10 +91,10 @@ static bool s_stored_equal(sqlite3_stmt *statement, int at, const pr_value_t *va
     return false;
 }
 
-/* Does what a statement reads (from column 1 on) differ from what we have? */
-static bool s_differs(sqlite3_stmt *statement, const pr_target_row_t *row, const pr_target_columns_t *columns) {
+bool pr_target_row_differs(sqlite3_stmt *statement, int first, const pr_value_t *values,
+                           const pr_target_columns_t *columns) {
     for (size_t i = 0; i < columns->count; i++) {
-        if (!s_stored_equal(statement, (int)i + 1, &row->values[columns->at[i]]))
+        if (!s_stored_equal(statement, first + (int)i, &values[columns->at[i]]))
             return true;
     }
     return false;
@@ -150,7 +150,7 @@ static int s_find(s_way_t *way, pr_target_row_t *row) {
     int result = PR_ROW_NONE;
     if (step == SQLITE_ROW) {
         row->id = sqlite3_column_int64(row->select, 0);
-        differs = s_differs(row->select, row, &row->update);
+        differs = pr_target_row_differs(row->select, 1, row->values, &row->update);
         result = PR_ROW_SAME;
     } else if (step != SQLITE_DONE) {
         result = s_error(way, row);
@@ -226,7 +226,7 @@ static int s_put_through(s_way_t *way, pr_target_row_t *row) {
     int step = sqlite3_step(row->through_select);
     if (step == SQLITE_ROW)
         differs = row->spec->mode == PR_MODE_UPSERT && s_is_ours(row) &&
-                  s_differs(row->through_select, row, &row->through_compare);
+                  pr_target_row_differs(row->through_select, 1, row->values, &row->through_compare);
     else
         result = step == SQLITE_DONE ? PR_ROW_NONE : s_error(way, row);
     sqlite3_reset(row->through_select);
@@ -245,11 +245,18 @@ static size_t s_cache_key(const pr_target_row_t *row, const pr_value_t *ret_key[
     return row->key.count;
 }
 
-static int s_ensure(s_way_t *way, pr_target_row_t *row) {
+/* Its id from the cache. */
+static bool s_cached(const pr_target_t *target, pr_target_row_t *row) {
     const pr_value_t *key[KEY_MAX];
     size_t count = s_cache_key(row, key);
-    if (count > 0 && pr_id_cache_get(way->target->cache, row->space, key, count, &row->id))
+    return count > 0 && pr_id_cache_get(target->cache, row->space, key, count, &row->id);
+}
+
+static int s_ensure(s_way_t *way, pr_target_row_t *row) {
+    if (s_cached(way->target, row))
         return PR_ROW_SAME;
+    const pr_value_t *key[KEY_MAX];
+    size_t count = s_cache_key(row, key);
     int result = row->spec->through_table != NULL ? s_put_through(way, row) : s_put(way, row);
     if (count > 0 && (result == PR_ROW_SAME || result == PR_ROW_INSERTED) && row->spec->through_table == NULL)
         pr_id_cache_put(way->target->cache, row->space, key, count, row->id);
@@ -311,6 +318,30 @@ static int s_resolve(s_way_t *way, pr_target_row_t *row, const pr_row_t *given) 
     return result;
 }
 
+int pr_target_resolve(pr_target_t *target, pr_target_stream_t *stream, pr_target_row_t *row, const pr_row_t *given,
+                      pr_error_t *err) {
+    s_way_t way = {.target = target, .stream = stream, .err = err};
+    return s_resolve(&way, row, given);
+}
+
+int pr_target_known(pr_target_t *target, pr_target_stream_t *stream, const pr_rows_record_t *record, size_t count,
+                    pr_error_t *err) {
+    for (size_t r = 0; r < stream->stream->rows_count; r++)
+        stream->rows[r].made = false;
+    for (size_t i = 0; i < count; i++) {
+        pr_target_row_t *row = &stream->rows[record->rows[i].spec];
+        if (!row->may_precede)
+            return 0;
+        int result = pr_target_resolve(target, stream, row, &record->rows[i], err);
+        if (result < 0)
+            return result;
+        if (result == PR_ROW_REJECTED || !s_cached(target, row))
+            return 0;
+        row->made = true;
+    }
+    return 1;
+}
+
 static int s_row(s_way_t *way, const pr_row_t *given) {
     pr_target_row_t *row = &way->stream->rows[given->spec];
     int result = s_resolve(way, row, given);
@@ -328,29 +359,35 @@ static int s_row(s_way_t *way, const pr_row_t *given) {
     return result;
 }
 
-/* Note the rows whose derived columns depend on this record. */
-static int s_touch(s_way_t *way) {
-    const pr_mapping_t *mapping = way->target->mapping;
-    for (size_t i = 0; i < way->record->rows_count; i++) {
-        const pr_target_row_t *row = &way->stream->rows[way->record->rows[i].spec];
-        for (size_t d = 0; d < mapping->derived_count; d++) {
-            int64_t id = row->id;
-            if (row->touches[d] < -1)
-                continue;
-            if (row->touches[d] >= 0) {
-                if (row->values[row->touches[d]].kind != PR_INTEGER)
-                    continue;
-                id = row->values[row->touches[d]].integer;
-            }
-            if (!pr_id_set_add(way->target->touched, (unsigned)d, id))
-                continue;
-            int result = pr_target_do(way->target, PR_SQL_TOUCH, way->err, "iti", way->target->batch.run,
-                                      mapping->derived[d].table, id);
-            if (result < 0)
-                return result;
-        }
+/* Note a row whose derived column d depends on what was written. */
+static int s_touch_id(pr_target_t *target, size_t d, int64_t id, pr_error_t *err) {
+    if (!pr_id_set_add(target->touched, (unsigned)d, id))
+        return 0;
+    return pr_target_do(target, PR_SQL_TOUCH, err, "iti", target->batch.run, target->mapping->derived[d].table, id);
+}
+
+int pr_target_touch(pr_target_t *target, const pr_target_row_t *row, const pr_value_t *values, pr_error_t *err) {
+    int result = 0;
+    for (size_t d = 0; result == 0 && d < target->mapping->derived_count; d++) {
+        if (row->touches[d] >= 0 && values[row->touches[d]].kind == PR_INTEGER)
+            result = s_touch_id(target, d, values[row->touches[d]].integer, err);
     }
-    return 0;
+    return result;
+}
+
+/* Note the rows whose derived columns depend on this record: its own and others. */
+static int s_touch(s_way_t *way) {
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < way->record->rows_count; i++) {
+        const pr_target_row_t *row = &way->stream->rows[way->record->rows[i].spec];
+        for (size_t d = 0; result == 0 && d < way->target->mapping->derived_count; d++) {
+            if (row->touches[d] == PR_TOUCHES_ITSELF)
+                result = s_touch_id(way->target, d, row->id, way->err);
+        }
+        if (result == 0)
+            result = pr_target_touch(way->target, row, row->values, way->err);
+    }
+    return result;
 }
 
 /* Note which record made a row whose columns cannot all be proved at any other: shared rows, and those with columns that

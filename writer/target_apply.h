@@ -22,4 +22,22 @@ typedef struct {
 int pr_target_apply_rows(pr_target_t *target, pr_target_stream_t *stream, const pr_rows_record_t *record,
                          uint64_t ordinal, pr_target_applied_t *ret_applied, pr_error_t *err);
 
+/*  Fill row->values with the values of `given`, ids in the place of symbolic references. Returns PR_ROW_SAME,
+ *  PR_ROW_REJECTED (a parent is unknown) or <0. */
+int pr_target_resolve(pr_target_t *target, pr_target_stream_t *stream, pr_target_row_t *row, const pr_row_t *given,
+                      pr_error_t *err);
+
+/*  Are the first `count` rows of the record in the id cache, so that nothing need be done for them? If so, they are
+ *  parents for the rows that follow. Returns 1, 0 or <0. */
+int pr_target_known(pr_target_t *target, pr_target_stream_t *stream, const pr_rows_record_t *record, size_t count,
+                    pr_error_t *err);
+
+/*  Does what a statement reads, from column `first` on, differ from these columns of `values` (a value for each column of
+ *  the spec)? As stored: an integer equals the real that a column's affinity made of it. */
+bool pr_target_row_differs(sqlite3_stmt *statement, int first, const pr_value_t *values,
+                           const pr_target_columns_t *columns);
+
+/*  Note other rows whose derived columns depend on a row of these values. */
+int pr_target_touch(pr_target_t *target, const pr_target_row_t *row, const pr_value_t *values, pr_error_t *err);
+
 #endif

@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
-
-enum { TOUCH_NO = -2, TOUCH_ITSELF = -1 };
+#include "writer/target_group.h"
 
 void pr_target_rows_new(pr_target_t *target) {
     const pr_mapping_t *mapping = target->mapping;
@@ -34,6 +33,8 @@ static void s_row_destroy(pr_target_row_t *row) {
     sqlite3_finalize(row->insert);
     sqlite3_finalize(row->select);
     sqlite3_finalize(row->change);
+    sqlite3_finalize(row->insert_many);
+    sqlite3_finalize(row->select_many);
     sqlite3_finalize(row->through_find);
     sqlite3_finalize(row->through_select);
     sqlite3_finalize(row->through_change);
@@ -165,9 +166,9 @@ static int s_prepare_through(pr_target_t *target, const pr_stream_t *stream, pr_
 
 static void s_touches(const pr_mapping_t *mapping, pr_target_row_t *row) {
     for (size_t d = 0; d < mapping->derived_count; d++) {
-        row->touches[d] = TOUCH_NO;
+        row->touches[d] = PR_TOUCHES_NOTHING;
         if (strcmp(mapping->derived[d].table, row->spec->table) == 0)
-            row->touches[d] = TOUCH_ITSELF;
+            row->touches[d] = PR_TOUCHES_ITSELF;
         if (strcmp(mapping->derived[d].child_table, row->spec->table) != 0)
             continue;
         for (size_t c = 0; c < row->spec->columns_count; c++) {
@@ -254,6 +255,12 @@ int pr_target_rows_prepare(pr_target_t *target, pr_error_t *err) {
     for (size_t s = 0; s < mapping->streams_count; s++) {
         for (size_t r = 0; r < mapping->streams[s].rows_count; r++)
             target->streams[s].rows[r].clears_cache = s_clears_cache(target, &target->streams[s].rows[r]);
+    }
+    if (result == 0)
+        result = pr_target_group_new(target, &target->group, err);
+    for (size_t s = 0; s < mapping->streams_count; s++) {
+        for (size_t r = 0; result == 0 && r < mapping->streams[s].rows_count; r++)
+            result = pr_target_group_prepare(target, &target->streams[s].rows[r], err);
     }
     for (size_t i = 0; i < mapping->derived_count; i++)
         pr_target_table(target, mapping->derived[i].table);

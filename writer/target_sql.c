@@ -3,6 +3,7 @@
 #include "writer/target_sql.h"
 
 #include "common/alloc.h"
+#include "writer/row_table.h"
 
 const char *pr_sql_text(pr_sql_t which) {
     static const char *const texts[] = {
@@ -55,6 +56,31 @@ char *pr_sql_select_by_key(const pr_row_spec_t *spec, const size_t *key, size_t 
         sqlite3_str_appendf(text, "%s\"%w\" IS ?%d", i == 0 ? " WHERE " : " AND ", spec->columns[key[i]].name,
                             (int)i + 1);
     sqlite3_str_appendall(text, " ORDER BY id LIMIT 1");
+    return s_done(text);
+}
+
+char *pr_sql_insert_many(const pr_row_spec_t *spec, const size_t *columns, size_t count) {
+    sqlite3_str *text = sqlite3_str_new(NULL);
+    sqlite3_str_appendf(text, "INSERT INTO \"%w\" (", spec->table);
+    s_names(text, spec, columns, count, "");
+    sqlite3_str_appendall(text, ")");
+    for (size_t i = 0; i < count; i++)
+        sqlite3_str_appendf(text, "%sc%d", i == 0 ? " SELECT " : ", ", (int)columns[i]);
+    sqlite3_str_appendall(text, " FROM " PR_ROW_TABLE);
+    return s_done(text);
+}
+
+/* CROSS JOIN: in the order of the group, each row looked up by its natural key. */
+char *pr_sql_select_many(const pr_row_spec_t *spec, const size_t *key, size_t key_count, const size_t *read,
+                         size_t read_count) {
+    sqlite3_str *text = sqlite3_str_new(NULL);
+    sqlite3_str_appendall(text, "SELECT g.rowid, t.id");
+    for (size_t i = 0; i < read_count; i++)
+        sqlite3_str_appendf(text, ", t.\"%w\"", spec->columns[read[i]].name);
+    sqlite3_str_appendf(text, " FROM " PR_ROW_TABLE " AS g CROSS JOIN \"%w\" AS t", spec->table);
+    for (size_t i = 0; i < key_count; i++)
+        sqlite3_str_appendf(text, "%st.\"%w\" IS g.c%d", i == 0 ? " ON " : " AND ", spec->columns[key[i]].name,
+                            (int)key[i]);
     return s_done(text);
 }
 

@@ -44,6 +44,7 @@
 #include "common/migrate.h"
 #include "common/reject.h"
 #include "writer/target_apply.h"
+#include "writer/target_group.h"
 #include "writer/target_rows.h"
 #include "writer/target_run.h"
 #include "writer/target_schema.h"
@@ -239,6 +240,7 @@ void pr_target_destroy(pr_target_t **target) {
         sqlite3_exec(dying->db, "ROLLBACK", NULL, NULL, NULL);
     pr_undo_destroy(&dying->undo);
     pr_target_rows_destroy(dying);
+    pr_target_group_destroy(&dying->group);
     for (int i = 0; i < PR_SQL_COUNT; i++)
         sqlite3_finalize(dying->fixed[i]);
     sqlite3_close(dying->db);
@@ -286,6 +288,7 @@ void pr_target_roll_back(pr_target_t *target) {
     pr_undo_drop(target->undo);
     pr_id_cache_clear(target->cache);
     pr_id_set_clear(target->touched);
+    pr_target_group_empty(target->group);
     target->run = 0;
 }
 
@@ -417,10 +420,10 @@ static int s_reject(pr_target_t *target, const pr_rows_record_t *record, uint64_
 
 /* A record that the target itself has just rejected. */
 static int s_reject_ours(pr_target_t *target, const pr_rows_record_t *record, uint64_t ordinal,
-                         const pr_target_applied_t *applied, pr_target_raw_fn *read_raw, void *context,
-                         pr_error_t *err) {
+                         const pr_target_applied_t *applied, pr_error_t *err) {
     pr_value_t raw = pr_value_null();
-    int result = read_raw(context, target->batch.range.begin + record->offset, record->length, &raw, err);
+    int result = target->batch.read_raw(target->batch.context, target->batch.range.begin + record->offset,
+                                        record->length, &raw, err);
     if (result < 0)
         return result;
     pr_value_t field = applied->field == NULL ? pr_value_null() : pr_value_text(applied->field, strlen(applied->field));
@@ -448,31 +451,66 @@ static int s_in_record(const pr_target_t *target, int result, uint64_t ordinal, 
                         target->batch.stream, ordinal, cause->text);
 }
 
-int pr_target_apply(pr_target_t *target, const pr_stream_t *stream, const pr_rows_record_t *record, uint64_t ordinal,
-                    pr_target_raw_fn *read_raw, void *context, pr_error_t *err) {
-    if (target->sticky.code != PR_E_OK)
-        return pr_target_again(target, err);
-    assert(target->batch.open);
+/* One record by itself. */
+static int s_apply_one(pr_target_t *target, pr_target_stream_t *stream, const pr_rows_record_t *record,
+                       uint64_t ordinal, pr_error_t *err) {
     pr_error_t cause;
-    pr_error_t local;
     pr_target_applied_t applied;
     cause.code = PR_E_OK;
-    local.code = PR_E_OK;
     int result = 0;
     if (record->reason != PR_R_NONE) {
         result =
             s_reject(target, record, ordinal, record->reason, &record->field, &record->detail, &record->raw, &cause);
     } else {
-        result = pr_target_apply_rows(target, &target->streams[stream - target->mapping->streams], record, ordinal,
-                                      &applied, &cause);
+        result = pr_target_apply_rows(target, stream, record, ordinal, &applied, &cause);
         if (result == 0 && applied.reason != PR_R_NONE)
-            result = s_reject_ours(target, record, ordinal, &applied, read_raw, context, &cause);
+            result = s_reject_ours(target, record, ordinal, &applied, &cause);
         else if (result == 0)
             s_count(&target->batch.counts, &applied);
     }
+    return s_in_record(target, result, ordinal, &cause, err);
+}
+
+/* The records that wait in the group: together, and what that leaves over one by one. */
+static int s_apply_group(pr_target_t *target, pr_error_t *err) {
+    pr_target_group_t *group = target->group;
+    pr_error_t cause;
+    cause.code = PR_E_OK;
+    int result = s_in_record(target, pr_target_group_do(target, &target->batch.counts, &cause),
+                             group->records[0].ordinal, &cause, err);
+    for (size_t i = 0; result == 0 && i < group->count; i++) {
+        const pr_group_record_t *record = &group->records[i];
+        if (!record->done)
+            result = s_apply_one(target, group->stream, &record->as, record->ordinal, err);
+    }
     if (result == 0)
-        return 0;
-    return pr_target_stick(target, s_in_record(target, result, ordinal, &cause, &local), &local, err);
+        pr_target_group_empty(group);
+    return result;
+}
+
+/* Into the group; what cannot wait there is applied after those that do. */
+static int s_apply(pr_target_t *target, pr_target_stream_t *stream, const pr_rows_record_t *record, uint64_t ordinal,
+                   pr_error_t *err) {
+    pr_error_t cause;
+    cause.code = PR_E_OK;
+    int waits = record->reason == PR_R_NONE ? pr_target_group_add(target, stream, record, ordinal, &cause) : 0;
+    int result = s_in_record(target, waits < 0 ? waits : 0, ordinal, &cause, err);
+    if (result == 0 && (waits == 0 || pr_target_group_full(target->group)))
+        result = s_apply_group(target, err);
+    return result == 0 && waits == 0 ? s_apply_one(target, stream, record, ordinal, err) : result;
+}
+
+int pr_target_apply(pr_target_t *target, const pr_stream_t *stream, const pr_rows_record_t *record, uint64_t ordinal,
+                    pr_target_raw_fn *read_raw, void *context, pr_error_t *err) {
+    if (target->sticky.code != PR_E_OK)
+        return pr_target_again(target, err);
+    assert(target->batch.open);
+    pr_error_t local;
+    local.code = PR_E_OK;
+    target->batch.read_raw = read_raw;
+    target->batch.context = context;
+    int result = s_apply(target, &target->streams[stream - target->mapping->streams], record, ordinal, &local);
+    return result == 0 ? 0 : pr_target_stick(target, result, &local, err);
 }
 
 int pr_target_note(pr_target_t *target, const pr_stream_t *stream, const pr_note_t *note, pr_error_t *err) {
@@ -493,7 +531,9 @@ static int s_batch_commit(pr_target_t *target, uint64_t digest, pr_error_t *err)
     pr_position_t end = pr_range_end(batch->range);
     char hex[17];
     snprintf(hex, sizeof hex, "%016" PRIx64, digest);
-    int result = pr_target_do(target, PR_SQL_CHECKPOINT_CLOSE, err, "itiiiiii", batch->checkpoint, hex,
+    int result = s_apply_group(target, err);
+    if (result == 0)
+        result = pr_target_do(target, PR_SQL_CHECKPOINT_CLOSE, err, "itiiiiii", batch->checkpoint, hex,
                               (int64_t)counts->inserted, (int64_t)counts->updated, (int64_t)counts->unchanged,
                               (int64_t)counts->rejected, (int64_t)counts->rows_inserted, (int64_t)counts->rows_updated);
     if (result == 0)

@@ -38,6 +38,9 @@ typedef struct {
 /* What became of a row of the record at hand. Negative: an error. */
 typedef enum { PR_ROW_SAME, PR_ROW_INSERTED, PR_ROW_UPDATED, PR_ROW_REJECTED, PR_ROW_NONE } pr_target_row_outcome_t;
 
+/* Which row's derived column depends on a row: none, or its own. */
+enum { PR_TOUCHES_NOTHING = -2, PR_TOUCHES_ITSELF = -1 };
+
 /* A row of the mapping, with the statements that make it. */
 typedef struct {
     const pr_row_spec_t *spec;
@@ -52,22 +55,29 @@ typedef struct {
     bool expect_new;                     /* what the last row of this spec was: a guess about the next one */
     bool clears_cache;                   /* it changes columns that cached ids are found by */
     unsigned space;                      /* of the id cache; mode ENSURE */
-    int *touches; /* per derived column of the mapping: -2 no, -1 the row itself, else the column that holds the id */
+    int *
+        touches; /* per derived column of the mapping: PR_TOUCHES_…, or the column that holds the id of the touched row */
     pr_target_lookup_t **lookups;     /* per column; NULL: not a LOOKUP */
     int through_spec, through_column; /* the row and column of this stream whose value is the through field's */
     sqlite3_stmt *insert, *select, *change;
     sqlite3_stmt *through_find, *through_select, *through_change;
-    pr_value_t *values; /* per column: of the record at hand, ids resolved */
-    int64_t id;         /* of the record at hand */
-    bool made;          /* the record at hand makes this row */
-    int outcome;        /* pr_target_row_outcome_t, of the record at hand */
-    bool noted;         /* who made it is noted in pvrelay_made */
+    sqlite3_stmt *insert_many, *select_many; /* of a whole group (target_group.h); NULL: not in groups */
+    size_t group_size;                       /* how many records the next group may have */
+    bool may_precede;                        /* a record in a group may make it, if it is known */
+    pr_value_t *values;                      /* per column: of the record at hand, ids resolved */
+    int64_t id;                              /* of the record at hand */
+    bool made;                               /* the record at hand makes this row */
+    int outcome;                             /* pr_target_row_outcome_t, of the record at hand */
+    bool noted;                              /* who made it is noted in pvrelay_made */
 } pr_target_row_t;
 
 typedef struct {
     const pr_stream_t *stream;
     pr_target_row_t *rows; /* as the stream's */
 } pr_target_stream_t;
+
+/* Records that wait to be applied together: target_group.h. */
+struct pr_target_group;
 
 /* The open batch. */
 typedef struct {
@@ -78,6 +88,8 @@ typedef struct {
     bool wrangler;
     pr_range_t range;
     pr_target_counts_t counts;
+    pr_target_raw_fn *read_raw; /* for records that wait in the group */
+    void *context;
 } pr_target_batch_t;
 
 struct pr_target {
@@ -95,6 +107,7 @@ struct pr_target {
     pr_undo_t *undo; /* NULL: none is kept */
     pr_id_cache_t *cache;
     pr_id_set_t *touched;
+    struct pr_target_group *group;
     int64_t data_version;
     pr_target_batch_t batch;
     pr_error_t sticky;
