@@ -3,13 +3,13 @@
 
 /*  DESIGN
  *
- *  msgpack-c does the decoding, object by object, into a zone that is emptied before each. It allocates what an array's
- *  head claims before it has seen the elements, so s_check_object goes over an object's heads first: every array claims
- *  at most as many elements as there are bytes left, nothing is nested deeper than the grammar, every string lies inside
- *  the payload, and only the grammar's kinds occur. What msgpack-c then allocates is bounded by the payload's size.
+ *  msgpack-c packs. Reading is done here, straight from the payload into values: the grammar is small, every record passes
+ *  here, and msgpack-c would make an object of each value first (measured: three times the instructions), allocating what
+ *  an array's head claims before it has seen the elements, so that a guard would have to go over all heads before.
  *
- *  The grammar is checked on the decoded objects against the stream: specs ascend, rows that are always made are there,
- *  each row has a value for each of its columns. A record is good as a whole or the payload is refused.
+ *  Nothing in a payload is trusted: every number and string lies inside it, no count is believed beyond what the grammar
+ *  and the stream have room for, only the grammar's kinds occur, texts are UTF-8; specs ascend, rows that are always made
+ *  are there, each row has a value for each of its columns. A record is good as a whole or the payload is refused.
  */
 #include "common/rows.h"
 
@@ -19,7 +19,7 @@
 #include "common/alloc.h"
 #include "common/utf8.h"
 
-enum { S_NOTES_MAX = 4096, S_ZONE_BYTES = 16384, S_DEPTH_MAX = 3 };
+enum { S_NOTES_MAX = 4096 };
 
 static const struct {
     const char *word;
@@ -104,15 +104,28 @@ void pr_rows_pack_rejected(msgpack_packer *packer, uint32_t offset, uint32_t len
     msgpack_pack_bin_body(packer, raw, length);
 }
 
-/* ---- the guard: heads, before msgpack-c allocates for them ---- */
+/* ---- MessagePack items (github.com/msgpack/msgpack/blob/master/spec.md), those of the grammar ---- */
 
 typedef struct {
     const uint8_t *at, *end;
 } s_cursor_t;
 
+typedef enum { S_NIL, S_UNSIGNED, S_NEGATIVE, S_REAL, S_STR, S_BIN, S_ARRAY } s_type_t;
+
+typedef struct {
+    s_type_t type;
+    size_t size; /* of an array: items that follow; of str and bin: bytes */
+    union {
+        uint64_t number;  /* S_UNSIGNED */
+        int64_t negative; /* below 0 */
+        double real;
+        const char *data; /* str and bin; in the payload */
+    };
+} s_item_t;
+
 /* A number of width bytes, big-endian; false if they are not all there. */
-static bool s_take(s_cursor_t *cursor, unsigned width, size_t *ret_number) {
-    size_t number = 0;
+static bool s_take(s_cursor_t *cursor, unsigned width, uint64_t *ret_number) {
+    uint64_t number = 0;
     if ((size_t)(cursor->end - cursor->at) < width) {
         return false;
     }
@@ -123,69 +136,105 @@ static bool s_take(s_cursor_t *cursor, unsigned width, size_t *ret_number) {
     return true;
 }
 
-static bool s_skip(s_cursor_t *cursor, size_t bytes) {
-    if ((size_t)(cursor->end - cursor->at) < bytes) {
+/* The bytes of a str or bin, whose size is known. */
+static bool s_take_bytes(s_cursor_t *cursor, s_type_t type, uint64_t size, s_item_t *ret_item) {
+    if (size > (uint64_t)(cursor->end - cursor->at)) {
         return false;
     }
-    cursor->at += bytes;
+    ret_item->type = type;
+    ret_item->size = (size_t)size;
+    ret_item->data = (const char *)cursor->at;
+    cursor->at += size;
     return true;
 }
 
-static bool s_check_object(s_cursor_t *cursor, unsigned depth);
+static bool s_take_unsigned(s_cursor_t *cursor, unsigned width, s_item_t *ret_item) {
+    ret_item->type = S_UNSIGNED;
+    return s_take(cursor, width, &ret_item->number);
+}
 
-static bool s_check_array(s_cursor_t *cursor, size_t count, unsigned depth) {
-    if (depth >= S_DEPTH_MAX || count > (size_t)(cursor->end - cursor->at)) {
+static bool s_take_signed(s_cursor_t *cursor, unsigned width, s_item_t *ret_item) {
+    uint64_t number;
+    if (!s_take(cursor, width, &number)) {
         return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!s_check_object(cursor, depth + 1)) {
-            return false;
-        }
-    }
+    uint64_t sign = UINT64_C(1) << (8 * width - 1);
+    int64_t value = (int64_t)((number ^ sign) - sign);
+    ret_item->type = value < 0 ? S_NEGATIVE : S_UNSIGNED;
+    ret_item->negative = value;
     return true;
 }
 
-/* Bytes of a head's own content (what follows it is counted by that), or that none is allowed. */
-static bool s_check_object(s_cursor_t *cursor, unsigned depth) {
-    size_t head, size = 0;
-    if (!s_take(cursor, 1, &head)) {
+static bool s_take_real(s_cursor_t *cursor, s_item_t *ret_item) {
+    uint64_t bits;
+    if (!s_take(cursor, 8, &bits)) {
         return false;
     }
-    if (head <= 0x7f || head >= 0xe0 || head == 0xc0) { /* small integers, nil */
+    ret_item->type = S_REAL;
+    memcpy(&ret_item->real, &bits, sizeof(bits));
+    return true;
+}
+
+static bool s_take_array(uint64_t size, s_item_t *ret_item) {
+    ret_item->type = S_ARRAY;
+    ret_item->size = (size_t)size;
+    return true;
+}
+
+/* An item whose head says in its own byte all that there is to say of size or value. */
+static bool s_take_short(s_cursor_t *cursor, unsigned head, s_item_t *ret_item) {
+    if (head <= 0x7f) {
+        ret_item->type = S_UNSIGNED;
+        ret_item->number = head;
         return true;
     }
-    if (head >= 0xa0 && head <= 0xbf) { /* fixstr */
-        return s_skip(cursor, head & 0x1f);
+    if (head >= 0xe0) {
+        ret_item->type = S_NEGATIVE;
+        ret_item->negative = (int64_t)head - 0x100;
+        return true;
     }
-    if (head >= 0x90 && head <= 0x9f) { /* fixarray */
-        return s_check_array(cursor, head & 0x0f, depth);
+    if (head >= 0xa0 && head <= 0xbf) {
+        return s_take_bytes(cursor, S_STR, head & 0x1f, ret_item);
     }
+    return head >= 0x90 && head <= 0x9f && s_take_array(head & 0x0f, ret_item);
+}
+
+/* The next item; of an array its head alone. */
+static bool s_item(s_cursor_t *cursor, s_item_t *ret_item) {
+    uint64_t size;
+    if (cursor->at == cursor->end) {
+        return false;
+    }
+    unsigned head = *cursor->at++;
     switch (head) {
+    case 0xc0:
+        ret_item->type = S_NIL;
+        return true;
+    case 0xc4: /* bin 8, 16, 32 */
+    case 0xc5:
+    case 0xc6:
+        return s_take(cursor, 1U << (head - 0xc4), &size) && s_take_bytes(cursor, S_BIN, size, ret_item);
     case 0xcb: /* float 64 */
-        return s_skip(cursor, 8);
-    case 0xcc: /* uint 8 to 64 */
+        return s_take_real(cursor, ret_item);
+    case 0xcc: /* uint 8, 16, 32, 64 */
     case 0xcd:
     case 0xce:
     case 0xcf:
-        return s_skip(cursor, (size_t)1 << (head - 0xcc));
-    case 0xd0: /* int 8 to 64 */
+        return s_take_unsigned(cursor, 1U << (head - 0xcc), ret_item);
+    case 0xd0: /* int 8, 16, 32, 64 */
     case 0xd1:
     case 0xd2:
     case 0xd3:
-        return s_skip(cursor, (size_t)1 << (head - 0xd0));
-    case 0xc4: /* bin 8 to 32 */
-    case 0xc5:
-    case 0xc6:
-        return s_take(cursor, 1U << (head - 0xc4), &size) && s_skip(cursor, size);
-    case 0xd9: /* str 8 to 32 */
+        return s_take_signed(cursor, 1U << (head - 0xd0), ret_item);
+    case 0xd9: /* str 8, 16, 32 */
     case 0xda:
     case 0xdb:
-        return s_take(cursor, 1U << (head - 0xd9), &size) && s_skip(cursor, size);
+        return s_take(cursor, 1U << (head - 0xd9), &size) && s_take_bytes(cursor, S_STR, size, ret_item);
     case 0xdc: /* array 16, 32 */
     case 0xdd:
-        return s_take(cursor, 2U << (head - 0xdc), &size) && s_check_array(cursor, size, depth);
+        return s_take(cursor, 2U << (head - 0xdc), &size) && s_take_array(size, ret_item);
     default: /* maps, extensions, booleans, float 32: not in the grammar */
-        return false;
+        return s_take_short(cursor, head, ret_item);
     }
 }
 
@@ -216,11 +265,9 @@ static bool s_is_utf8(const char *text, size_t size) {
 
 struct pr_rows_reader {
     const pr_stream_t *stream;
-    const char *data;
+    s_cursor_t cursor;
     size_t size;
-    size_t at;
     uint64_t ordinal; /* records read so far, for messages */
-    msgpack_zone zone;
     pr_note_t *notes;
     size_t notes_count;
     pr_row_t *rows;      /* room for one of each spec */
@@ -228,107 +275,101 @@ struct pr_rows_reader {
     size_t *wanted;      /* for each spec, how many values travel */
 };
 
-/* The next object, in the zone, which forgets the one before. */
-static bool s_next_object(pr_rows_reader_t *self, msgpack_object *ret_object) {
-    s_cursor_t cursor = {.at = (const uint8_t *)self->data + self->at, .end = (const uint8_t *)self->data + self->size};
-    if (!s_check_object(&cursor, 0)) {
+static bool s_array(s_cursor_t *cursor, size_t *ret_size) {
+    s_item_t item;
+    if (!s_item(cursor, &item) || item.type != S_ARRAY) {
         return false;
     }
-    size_t end = (size_t)((const char *)cursor.at - self->data), at = 0;
-    msgpack_zone_clear(&self->zone);
-    msgpack_unpack_return rc = msgpack_unpack(self->data + self->at, end - self->at, &at, &self->zone, ret_object);
-    if (rc != MSGPACK_UNPACK_SUCCESS || at != end - self->at) {
-        return false;
-    }
-    self->at = end;
+    *ret_size = item.size;
     return true;
 }
 
-static bool s_unsigned(const msgpack_object *object, uint64_t max, uint64_t *ret_number) {
-    if (object->type != MSGPACK_OBJECT_POSITIVE_INTEGER || object->via.u64 > max) {
+static bool s_unsigned(s_cursor_t *cursor, uint64_t max, uint64_t *ret_number) {
+    s_item_t item;
+    if (!s_item(cursor, &item) || item.type != S_UNSIGNED || item.number > max) {
         return false;
     }
-    *ret_number = object->via.u64;
+    *ret_number = item.number;
     return true;
 }
 
-static bool s_uint32(const msgpack_object *object, uint32_t *ret_number) {
+static bool s_uint32(s_cursor_t *cursor, uint32_t *ret_number) {
     uint64_t number;
-    if (!s_unsigned(object, UINT32_MAX, &number)) {
+    if (!s_unsigned(cursor, UINT32_MAX, &number)) {
         return false;
     }
     *ret_number = (uint32_t)number;
     return true;
 }
 
-/* Of what is empty, msgpack-c has no address; a text always has one. */
-static pr_value_t s_bytes(const char *data, size_t size) {
-    return pr_value_text(size == 0 ? "" : data, size);
-}
-
-static bool s_text(const msgpack_object *object, pr_value_t *ret_value) {
-    if (object->type != MSGPACK_OBJECT_STR || !s_is_utf8(object->via.str.ptr, object->via.str.size)) {
+static bool s_value(s_cursor_t *cursor, pr_value_t *ret_value) {
+    s_item_t item;
+    if (!s_item(cursor, &item)) {
         return false;
     }
-    *ret_value = s_bytes(object->via.str.ptr, object->via.str.size);
-    return true;
-}
-
-static bool s_optional_text(const msgpack_object *object, pr_value_t *ret_value) {
-    if (object->type == MSGPACK_OBJECT_NIL) {
+    switch (item.type) {
+    case S_NIL:
         *ret_value = pr_value_null();
         return true;
+    case S_UNSIGNED:
+        *ret_value = pr_value_integer((int64_t)item.number);
+        return item.number <= INT64_MAX;
+    case S_NEGATIVE:
+        *ret_value = pr_value_integer(item.negative);
+        return true;
+    case S_REAL:
+        *ret_value = pr_value_real(item.real);
+        return true;
+    case S_STR:
+        *ret_value = pr_value_text(item.data, item.size);
+        return s_is_utf8(item.data, item.size);
+    case S_BIN:
+    case S_ARRAY:
+        break;
     }
-    return s_text(object, ret_value);
+    return false;
 }
 
-static bool s_value(const msgpack_object *object, pr_value_t *ret_value) {
-    if (object->type == MSGPACK_OBJECT_STR) {
-        return s_text(object, ret_value);
-    }
-    if (object->type == MSGPACK_OBJECT_NIL) {
-        *ret_value = pr_value_null();
-    } else if (object->type == MSGPACK_OBJECT_POSITIVE_INTEGER && object->via.u64 <= INT64_MAX) {
-        *ret_value = pr_value_integer((int64_t)object->via.u64);
-    } else if (object->type == MSGPACK_OBJECT_NEGATIVE_INTEGER) {
-        *ret_value = pr_value_integer(object->via.i64);
-    } else if (object->type == MSGPACK_OBJECT_FLOAT64) {
-        *ret_value = pr_value_real(object->via.f64);
-    } else {
+static bool s_optional_text(s_cursor_t *cursor, pr_value_t *ret_value) {
+    return s_value(cursor, ret_value) && (ret_value->kind == PR_NULL || ret_value->kind == PR_TEXT);
+}
+
+/* The field of a note: an index into the stream's fields, or -1. */
+static bool s_note_field(const pr_stream_t *stream, s_cursor_t *cursor, int *ret_field) {
+    s_item_t item;
+    if (!s_item(cursor, &item)) {
         return false;
     }
+    if (item.type == S_NEGATIVE && item.negative == -1) {
+        *ret_field = -1;
+        return true;
+    }
+    if (item.type != S_UNSIGNED || item.number > INT32_MAX || item.number >= stream->fields_count) {
+        return false;
+    }
+    *ret_field = (int)item.number;
     return true;
 }
 
-static bool s_note(const pr_stream_t *stream, const msgpack_object *object, pr_note_t *ret_note) {
-    const msgpack_object *parts = object->via.array.ptr;
-    uint64_t kind, field;
-
-    if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size != 4 ||
-        !s_unsigned(&parts[0], PR_NOTE_KINDS - 1, &kind) || kind == 0 ||
-        !s_unsigned(&parts[2], INT64_MAX, &ret_note->count) || !s_unsigned(&parts[3], INT64_MAX, &ret_note->first)) {
+static bool s_note(const pr_stream_t *stream, s_cursor_t *cursor, pr_note_t *ret_note) {
+    size_t size;
+    uint64_t kind;
+    if (!s_array(cursor, &size) || size != 4 || !s_unsigned(cursor, PR_NOTE_KINDS - 1, &kind) || kind == 0) {
         return false;
     }
     ret_note->kind = (unsigned)kind;
-    if (parts[1].type == MSGPACK_OBJECT_NEGATIVE_INTEGER && parts[1].via.i64 == -1) {
-        ret_note->field = -1;
-        return true;
-    }
-    if (!s_unsigned(&parts[1], INT32_MAX, &field) || field >= stream->fields_count) {
-        return false;
-    }
-    ret_note->field = (int)field;
-    return true;
+    return s_note_field(stream, cursor, &ret_note->field) && s_unsigned(cursor, INT64_MAX, &ret_note->count) &&
+           s_unsigned(cursor, INT64_MAX, &ret_note->first);
 }
 
 static bool s_read_notes(pr_rows_reader_t *self) {
-    msgpack_object object;
-    if (!s_next_object(self, &object) || object.type != MSGPACK_OBJECT_ARRAY || object.via.array.size > S_NOTES_MAX) {
+    size_t count;
+    if (!s_array(&self->cursor, &count) || count > S_NOTES_MAX) {
         return false;
     }
-    self->notes = pr_xcalloc(object.via.array.size, sizeof(*self->notes));
-    for (uint32_t i = 0; i < object.via.array.size; i++) {
-        if (!s_note(self->stream, &object.via.array.ptr[i], &self->notes[i])) {
+    self->notes = pr_xcalloc(count, sizeof(*self->notes));
+    for (size_t i = 0; i < count; i++) {
+        if (!s_note(self->stream, &self->cursor, &self->notes[i])) {
             return false;
         }
         self->notes_count++;
@@ -352,11 +393,8 @@ static void s_make_room(pr_rows_reader_t *self) {
 pr_rows_reader_t *pr_rows_reader_new(const pr_stream_t *stream, const void *data, size_t size, pr_error_t *err) {
     pr_rows_reader_t *self = pr_xcalloc(1, sizeof(*self));
     self->stream = stream;
-    self->data = data;
+    self->cursor = (s_cursor_t){.at = data, .end = (const uint8_t *)data + size};
     self->size = size;
-    if (!msgpack_zone_init(&self->zone, S_ZONE_BYTES)) {
-        abort(); /* out of memory, as in common/alloc.h */
-    }
     s_make_room(self);
     if (!s_read_notes(self)) {
         pr_error_set(err, PR_E_PROTOCOL, "rows payload of %zu bytes for stream %s: its notes are malformed", size,
@@ -378,7 +416,6 @@ void pr_rows_reader_destroy(pr_rows_reader_t **reader) {
     free(self->wanted);
     free(self->rows);
     free(self->notes);
-    msgpack_zone_destroy(&self->zone);
     free(self);
     *reader = NULL;
 }
@@ -388,14 +425,11 @@ const pr_note_t *pr_rows_reader_notes(const pr_rows_reader_t *reader, size_t *re
     return reader->notes;
 }
 
-/* One row of an accepted record. least: its spec must not be below. */
-static bool s_row(pr_rows_reader_t *self, const msgpack_object *object, uint64_t least, pr_row_t *ret_row) {
-    const msgpack_object *parts = object->via.array.ptr;
+/* One row of an accepted record, behind its array's head. least: its spec must not be below. */
+static bool s_row(pr_rows_reader_t *self, size_t size, uint64_t least, pr_row_t *ret_row) {
     uint64_t spec;
-
-    if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size == 0 ||
-        !s_unsigned(&parts[0], UINT32_MAX, &spec) || spec < least || spec >= self->stream->rows_count ||
-        object->via.array.size != 1 + self->wanted[spec]) {
+    if (size == 0 || !s_unsigned(&self->cursor, UINT32_MAX, &spec) || spec < least ||
+        spec >= self->stream->rows_count || size != 1 + self->wanted[spec]) {
         return false;
     }
     const pr_row_spec_t *row = &self->stream->rows[spec];
@@ -403,7 +437,7 @@ static bool s_row(pr_rows_reader_t *self, const msgpack_object *object, uint64_t
     for (size_t i = 0; i < row->columns_count; i++) {
         if (row->columns[i].op == PR_OP_PARENT) {
             values[i] = pr_value_null();
-        } else if (!s_value(++parts, &values[i])) {
+        } else if (!s_value(&self->cursor, &values[i])) {
             return false;
         }
     }
@@ -422,13 +456,15 @@ static bool s_may_skip(const pr_stream_t *stream, size_t from, size_t to) {
     return true;
 }
 
-static bool s_accepted(pr_rows_reader_t *self, const msgpack_object *rows, size_t count, pr_rows_record_t *record) {
+/* `size`: of the first row's array, whose head has been read. */
+static bool s_accepted(pr_rows_reader_t *self, size_t size, size_t count, pr_rows_record_t *record) {
     size_t next = 0; /* the least spec that may come */
     if (count > self->stream->rows_count) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        if (!s_row(self, &rows[i], next, &self->rows[i]) || !s_may_skip(self->stream, next, self->rows[i].spec)) {
+        if ((i > 0 && !s_array(&self->cursor, &size)) || !s_row(self, size, next, &self->rows[i]) ||
+            !s_may_skip(self->stream, next, self->rows[i].spec)) {
             return false;
         }
         next = (size_t)self->rows[i].spec + 1;
@@ -438,43 +474,46 @@ static bool s_accepted(pr_rows_reader_t *self, const msgpack_object *rows, size_
     return s_may_skip(self->stream, next, self->stream->rows_count);
 }
 
-static bool s_rejected(const msgpack_object *parts, size_t count, pr_rows_record_t *record) {
-    uint64_t reason;
-    if (count != 4 || !s_unsigned(&parts[0], PR_REJECT_REASONS - 1, &reason) || reason == PR_R_NONE ||
-        !s_optional_text(&parts[1], &record->field) || !s_optional_text(&parts[2], &record->detail) ||
-        parts[3].type != MSGPACK_OBJECT_BIN || parts[3].via.bin.size != record->length) {
+/* Behind the reason. */
+static bool s_rejected(pr_rows_reader_t *self, const s_item_t *reason, pr_rows_record_t *record) {
+    s_item_t raw;
+    if (reason->type != S_UNSIGNED || reason->number >= PR_REJECT_REASONS || reason->number == PR_R_NONE ||
+        !s_optional_text(&self->cursor, &record->field) || !s_optional_text(&self->cursor, &record->detail) ||
+        !s_item(&self->cursor, &raw) || raw.type != S_BIN || raw.size != record->length) {
         return false;
     }
-    record->reason = (unsigned)reason;
-    record->raw = s_bytes(parts[3].via.bin.ptr, parts[3].via.bin.size);
+    record->reason = (unsigned)reason->number;
+    record->raw = pr_value_text(raw.data, raw.size);
     return true;
 }
 
-static bool s_record(pr_rows_reader_t *self, const msgpack_object *object, pr_rows_record_t *record) {
-    const msgpack_object *parts = object->via.array.ptr;
-    if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size < 3 || !s_uint32(&parts[0], &record->offset) ||
-        !s_uint32(&parts[1], &record->length) || record->length > UINT32_MAX - record->offset) {
+static bool s_record(pr_rows_reader_t *self, pr_rows_record_t *record) {
+    size_t size;
+    s_item_t third;
+    if (!s_array(&self->cursor, &size) || size < 3 || !s_uint32(&self->cursor, &record->offset) ||
+        !s_uint32(&self->cursor, &record->length) || record->length > UINT32_MAX - record->offset ||
+        !s_item(&self->cursor, &third)) {
         return false;
     }
-    if (parts[2].type == MSGPACK_OBJECT_ARRAY) {
-        return s_accepted(self, parts + 2, object->via.array.size - 2, record);
+    if (third.type == S_ARRAY) {
+        return s_accepted(self, third.size, size - 2, record);
     }
-    return s_rejected(parts + 2, object->via.array.size - 2, record);
+    return size == 6 && s_rejected(self, &third, record);
 }
 
 int pr_rows_reader_next(pr_rows_reader_t *reader, pr_rows_record_t *ret_record, pr_error_t *err) {
     pr_rows_record_t record = {0};
-    msgpack_object object;
-    size_t at = reader->at;
+    const uint8_t *at = reader->cursor.at;
 
-    if (at == reader->size) {
+    if (at == reader->cursor.end) {
         return 0;
     }
-    if (!s_next_object(reader, &object) || !s_record(reader, &object, &record)) {
-        reader->at = at; /* asked again, it fails again */
+    if (!s_record(reader, &record)) {
+        reader->cursor.at = at; /* asked again, it fails again */
         return pr_error_set(err, PR_E_PROTOCOL,
                             "rows payload of %zu bytes for stream %s: record %llu at byte %zu is malformed",
-                            reader->size, reader->stream->name, (unsigned long long)reader->ordinal, at);
+                            reader->size, reader->stream->name, (unsigned long long)reader->ordinal,
+                            reader->size - (size_t)(reader->cursor.end - at));
     }
     reader->ordinal++;
     *ret_record = record;

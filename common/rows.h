@@ -79,7 +79,7 @@ void pr_rows_reader_destroy(pr_rows_reader_t **reader);
 /* The notes: borrowed from the reader. */
 const pr_note_t *pr_rows_reader_notes(const pr_rows_reader_t *reader, size_t *ret_count);
 
-/*  The next record; *ret_record borrows from the reader and lives until the next call.
+/*  The next record; *ret_record borrows from the reader and lives until the next call, its texts as long as the payload.
  *  Returns 1, 0 at the end (exactly at the payload's end), -PR_E_PROTOCOL. */
 int pr_rows_reader_next(pr_rows_reader_t *reader, pr_rows_record_t *ret_record, pr_error_t *err);
 

@@ -83,14 +83,15 @@ typedef struct {
 } pr_target_counts_t;
 
 /*  One batch, one transaction: begin, then apply for every record in order, note, verdicts as they are at hand, commit.
+ *  Records may wait and be written together, the last of them by commit: their texts must live until commit or rollback.
  *  Sticky: after a failure every call but rollback returns the same error, and nothing is committed. */
 int pr_target_batch_begin(pr_target_t *target, int64_t run, const pr_plan_source_t *source, pr_range_t range,
                           pr_error_t *err);
 
 /*  Apply one record: an accepted one makes its rows (or becomes a reject here: unknown_parent, constraint — then
  *  nothing of it stays, and its raw bytes are `raw`, which the caller has at hand or reads from the export), a rejected
- *  one is stored. read_raw is called at most once, only when the target itself rejects; it fills ret_raw (borrowed till
- *  the next call) or fails. ordinal: within the source. */
+ *  one is stored. read_raw is called only when the target itself rejects, perhaps a record that has waited, at most once for each; it fills ret_raw (borrowed till
+ *  the next call) or fails. It must be the same for all records of a batch. ordinal: within the source. */
 typedef int pr_target_raw_fn(void *context, uint64_t offset, uint32_t length, pr_value_t *ret_raw, pr_error_t *err);
 int pr_target_apply(pr_target_t *target, const pr_stream_t *stream, const pr_rows_record_t *record, uint64_t ordinal,
                     pr_target_raw_fn *read_raw, void *context, pr_error_t *err);

@@ -238,8 +238,6 @@ static int s_settle(pr_target_t *target, const pr_target_row_t *row, bool insert
 
 int pr_target_group_do(pr_target_t *target, pr_target_counts_t *counts, pr_error_t *err) {
     pr_target_group_t *group = target->group;
-    if (group->count == 0)
-        return 0;
     pr_target_row_t *row = group->row;
     bool insert = row->expect_new;
     group->table.count = group->count;

@@ -48,7 +48,7 @@ int pr_target_group_add(pr_target_t *target, pr_target_stream_t *stream, const p
 /* Is there no room for another one? */
 bool pr_target_group_full(const pr_target_group_t *group);
 
-/*  Write or compare those that wait by one statement; which of them that was enough for is told by `done`. The others are
+/*  Write or compare those that wait (at least one) by one statement; which of them that was enough for is told by `done`. The others are
  *  to be applied one by one, in order. counts: of those that are done. 0 or <0. */
 int pr_target_group_do(pr_target_t *target, pr_target_counts_t *counts, pr_error_t *err);
 

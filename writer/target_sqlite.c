@@ -442,13 +442,18 @@ static void s_count(pr_target_counts_t *counts, const pr_target_applied_t *appli
     counts->rows_updated += applied->rows_updated;
 }
 
-/* An error inside a record says which one. */
-static int s_in_record(const pr_target_t *target, int result, uint64_t ordinal, const pr_error_t *cause,
-                       pr_error_t *err) {
+/* An error inside records says which ones. */
+static int s_in_records(const pr_target_t *target, int result, uint64_t first, uint64_t last, const pr_error_t *cause,
+                        pr_error_t *err) {
+    char records[64];
     if (result >= 0)
         return result;
-    return pr_error_set(err, cause->code, "source %" PRIu32 " (%s), record %" PRIu64 ": %s", target->batch.range.source,
-                        target->batch.stream, ordinal, cause->text);
+    if (first == last)
+        snprintf(records, sizeof records, "record %" PRIu64, first);
+    else
+        snprintf(records, sizeof records, "records %" PRIu64 " to %" PRIu64, first, last);
+    return pr_error_set(err, cause->code, "source %" PRIu32 " (%s), %s: %s", target->batch.range.source,
+                        target->batch.stream, records, cause->text);
 }
 
 /* One record by itself. */
@@ -468,16 +473,18 @@ static int s_apply_one(pr_target_t *target, pr_target_stream_t *stream, const pr
         else if (result == 0)
             s_count(&target->batch.counts, &applied);
     }
-    return s_in_record(target, result, ordinal, &cause, err);
+    return s_in_records(target, result, ordinal, ordinal, &cause, err);
 }
 
 /* The records that wait in the group: together, and what that leaves over one by one. */
 static int s_apply_group(pr_target_t *target, pr_error_t *err) {
     pr_target_group_t *group = target->group;
+    if (group->count == 0)
+        return 0;
     pr_error_t cause;
     cause.code = PR_E_OK;
-    int result = s_in_record(target, pr_target_group_do(target, &target->batch.counts, &cause),
-                             group->records[0].ordinal, &cause, err);
+    int result = s_in_records(target, pr_target_group_do(target, &target->batch.counts, &cause),
+                              group->records[0].ordinal, group->records[group->count - 1].ordinal, &cause, err);
     for (size_t i = 0; result == 0 && i < group->count; i++) {
         const pr_group_record_t *record = &group->records[i];
         if (!record->done)
@@ -494,7 +501,7 @@ static int s_apply(pr_target_t *target, pr_target_stream_t *stream, const pr_row
     pr_error_t cause;
     cause.code = PR_E_OK;
     int waits = record->reason == PR_R_NONE ? pr_target_group_add(target, stream, record, ordinal, &cause) : 0;
-    int result = s_in_record(target, waits < 0 ? waits : 0, ordinal, &cause, err);
+    int result = s_in_records(target, waits < 0 ? waits : 0, ordinal, ordinal, &cause, err);
     if (result == 0 && (waits == 0 || pr_target_group_full(target->group)))
         result = s_apply_group(target, err);
     return result == 0 && waits == 0 ? s_apply_one(target, stream, record, ordinal, err) : result;

@@ -461,19 +461,20 @@ static void test_full_disk(void **state) {
     char *before = fx_dump(fx);
     fx_limit_pages(fx);
     int result = pr_target_batch_begin(fx->target, 1, &fx->plan->sources[1], fx_range(1, 0, 20000), &err);
-    char name[32];
+    static char names[20000][16]; /* texts live as long as the batch */
     uint64_t ordinal = 0;
     for (; result == 0 && ordinal < 20000; ordinal++) {
-        snprintf(name, sizeof name, "S1-%d", (int)ordinal);
-        fx_module_t module = fx_module("tok", name);
+        snprintf(names[ordinal], sizeof names[ordinal], "S1-%d", (int)ordinal);
+        fx_module_t module = fx_module("tok", names[ordinal]);
         fx_make_module(fx, &module, &record);
         result = pr_target_apply(fx->target, fx->modules, &record.record, ordinal, fx_raw, fx, &err);
     }
     assert_int_equal(result, -PR_E_TARGET_FULL);
+    /* Of the group that had become full with this record. */
     snprintf(expected, sizeof expected,
-             "source 1 (modules), record %d: %s: table el_modules: database or disk is full; make room, then the same "
-             "command continues",
-             (int)ordinal - 1, fx->path);
+             "source 1 (modules), records %d to %d: %s: table el_modules: database or disk is full; make room, then the "
+             "same command continues",
+             (int)ordinal - 256, (int)ordinal - 1, fx->path);
     assert_string_equal(err.text, expected);
     /* Every call says the same until the rollback. */
     snprintf(again, sizeof again, "%s", err.text);
