@@ -36,6 +36,7 @@ APPLY = "writer/target_apply.c"
 SQL = "writer/target_sql.c"
 TARGET = "writer/target_sqlite.c"
 ROWS = "writer/target_rows.c"
+GROUP = "writer/target_group.c"
 
 MUTANTS = [
     mutant("wrong map entry", TRANSFORM,
@@ -164,10 +165,8 @@ MUTANTS = [
            "whole users.",
            world="rejects"),
     mutant("nothing touched", APPLY,
-           "    const pr_mapping_t *mapping = way->target->mapping;\n"
-           "    for (size_t i = 0; i < way->record->rows_count; i++) {",
-           "    const pr_mapping_t *mapping = way->target->mapping;\n"
-           "    for (size_t i = way->record->rows_count; i < way->record->rows_count; i++) {",
+           "    if (!pr_id_set_add(target->touched, (unsigned)d, id))",
+           "    if (d < 1000)",
            "whole el_audits.completion_rate"),
     mutant("column left out of updates", ROWS,
            "        } else if (!column->keep && row->spec->mode == PR_MODE_UPSERT) {",
@@ -207,10 +206,12 @@ MUTANTS = [
            "whole pvrelay_checkpoint.inserted + updated + unchanged + rejected",
            world="edited"),
     mutant("records skipped", TARGET,
-           "    if (record->reason != PR_R_NONE) {",
+           "    target->batch.context = context;",
+           "    target->batch.context = context;\n"
            "    if (ordinal % 50 == 49) {\n"
            "        target->batch.counts.unchanged++;\n"
-           "    } else if (record->reason != PR_R_NONE) {",
+           "        return 0;\n"
+           "    }",
            "missing el_modules.", "whole el_modules.defect_type", "whole el_modules.severity_level"),
     mutant("reject swallowed", TARGET,
            "    const pr_target_batch_t *batch = &target->batch;\n"
@@ -249,12 +250,29 @@ MUTANTS = [
            "mismatch pvrelay_reject.ordinal", "whole users.",
            world="rejects"),
     mutant("a row that no record makes", TARGET,
-           "        if (result == 0 && applied.reason != PR_R_NONE)",
-           "        if (result == 0 && ordinal == 60)\n"
+           "    target->batch.context = context;",
+           "    target->batch.context = context;\n"
+           "    if (ordinal == 60)\n"
            "            sqlite3_exec(target->db, \"INSERT INTO el_modules (el_audit_id, audit_token, module_identifier, string_number,\"\n"
            "                         \" position_in_string) SELECT el_audit_id, audit_token, module_identifier || '~', 1, 1 FROM el_modules\"\n"
-           "                         \" ORDER BY id DESC LIMIT 1\", NULL, NULL, NULL);\n"
-           "        if (result == 0 && applied.reason != PR_R_NONE)",
+           "                         \" ORDER BY id DESC LIMIT 1\", NULL, NULL, NULL);",
            "extra el_modules.",
            options=("--extra", "fail")),
+    mutant("the last of a group left out", GROUP,
+           "    group->table.count = group->count;",
+           "    group->table.count = group->count > 4 ? group->count - 1 : group->count;",
+           "missing el_modules.", "whole el_modules.defect_type", "whole el_modules.severity_level"),
+    mutant("a group's values one row late", GROUP,
+           "        memcpy(given, record->rows[i].values, columns * sizeof *given);",
+           "        memcpy(given, record->rows[i].values, columns * sizeof *given);\n"
+           "        if (group->count > 0 && i == 0 && record->rows_count == 1)\n"
+           "            group->row->values[7] = group->values[(group->count - 1) * group->table.width + 7];",
+           "mismatch el_modules.comment"),
+    mutant("what differs taken for the same", GROUP,
+           "            !pr_target_row_differs(row->select_many, 2, &group->values[at * group->table.width], &row->update);",
+           "            true;",
+           "mismatch el_modules.comment", "mismatch el_modules.defect_type", "mismatch el_modules.physical_col",
+           "mismatch el_modules.physical_row", "mismatch el_modules.severity_level", "mismatch el_modules.technician_id",
+           "mismatch el_modules.updated_at", "whole el_modules.defect_type", "whole el_modules.severity_level",
+           world="edited"),
 ]
