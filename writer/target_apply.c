@@ -330,7 +330,7 @@ int pr_target_known(pr_target_t *target, pr_target_stream_t *stream, const pr_ro
         stream->rows[r].made = false;
     for (size_t i = 0; i < count; i++) {
         pr_target_row_t *row = &stream->rows[record->rows[i].spec];
-        if (!row->may_precede)
+        if (!row->grouped.may_precede)
             return 0;
         int result = pr_target_resolve(target, stream, row, &record->rows[i], err);
         if (result < 0)

@@ -11,6 +11,10 @@
  *      the last row was new      INSERT … SELECT: all are inserted, in order, or, if a constraint forbids one of them, none
  *      the last row was there    SELECT … JOIN by natural key: those that are there and do not differ are done
  *
+ *  A replay mostly meets the rows in the order in which they were made, one id after the other. So after a group of which
+ *  all were there, the join is by id first: the rows behind the last one. Where such a row has the record's natural key,
+ *  it is the row that the key would lead to, as the key is UNIQUE; one that does not costs the join by key after all.
+ *
  *  What the statement has not done is applied one by one by the code that knows every case (writer/target_apply.c): all
  *  of a forbidden INSERT, and what is missing or differs. So the outcome of each record, its reject and its message are
  *  the same as without groups; a wrong guess costs time and nothing else.
@@ -105,15 +109,21 @@ static int s_prepare(pr_target_t *target, char *text, sqlite3_stmt **ret_stateme
 }
 
 int pr_target_group_prepare(pr_target_t *target, pr_target_row_t *row, pr_error_t *err) {
-    row->may_precede = s_may_precede(target->mapping, row);
+    row->grouped.may_precede = s_may_precede(target->mapping, row);
     if (!s_suits(target->mapping, row))
         return 0;
-    row->group_size = PR_GROUP_LEAST;
-    int result = s_prepare(target, pr_sql_insert_many(row->spec, row->all.at, row->all.count), &row->insert_many, err);
+    row->grouped.size = PR_GROUP_LEAST;
+    int result =
+        s_prepare(target, pr_sql_insert_many(row->spec, row->all.at, row->all.count), &row->grouped.insert, err);
     if (result == 0)
-        result = s_prepare(
-            target, pr_sql_select_many(row->spec, row->key.at, row->key.count, row->update.at, row->update.count),
-            &row->select_many, err);
+        result = s_prepare(target,
+                           pr_sql_select_many(row->spec, row->key.at, row->key.count, row->grouped.compare.at,
+                                              row->grouped.compare.count),
+                           &row->grouped.select, err);
+    if (result == 0)
+        result =
+            s_prepare(target, pr_sql_select_many_by_id(row->spec, row->grouped.compare.at, row->grouped.compare.count),
+                      &row->grouped.select_by_id, err);
     return result;
 }
 
@@ -150,7 +160,7 @@ int pr_target_group_add(pr_target_t *target, pr_target_stream_t *stream, const p
         return 0;
     const pr_row_t *last = &record->rows[record->rows_count - 1];
     pr_target_row_t *row = &stream->rows[last->spec];
-    if (row->insert_many == NULL || (group->count > 0 && group->row != row))
+    if (row->grouped.insert == NULL || (group->count > 0 && group->row != row))
         return 0;
     int result = pr_target_known(target, stream, record, record->rows_count - 1, err);
     if (result <= 0)
@@ -167,7 +177,7 @@ int pr_target_group_add(pr_target_t *target, pr_target_stream_t *stream, const p
 }
 
 bool pr_target_group_full(const pr_target_group_t *group) {
-    return group->count > 0 && group->count >= group->row->group_size;
+    return group->count > 0 && group->count >= group->row->grouped.size;
 }
 
 static int s_error(pr_target_t *target, const pr_target_row_t *row, pr_error_t *err) {
@@ -180,38 +190,58 @@ static int s_insert(pr_target_t *target, pr_target_row_t *row, pr_error_t *err) 
     int result = 0;
     if (target->undo != NULL)
         pr_undo_mark(target->undo);
-    int step = sqlite3_step(row->insert_many);
+    int step = sqlite3_step(row->grouped.insert);
     if (step == SQLITE_CONSTRAINT) {
         if (target->undo != NULL)
             pr_undo_rewind(target->undo);
     } else if (step != SQLITE_DONE) {
         result = s_error(target, row, err);
     }
-    sqlite3_reset(row->insert_many);
+    sqlite3_reset(row->grouped.insert);
     for (size_t i = 0; step == SQLITE_DONE && i < group->count; i++)
         group->records[i].done = true;
     return result;
 }
 
-/* Those that are there and as they should be; none if a row was met twice. */
-static int s_compare(pr_target_t *target, const pr_target_row_t *row, pr_error_t *err) {
+/*  What the statement finds is done if it is as it should be, key included; nothing is if a row was met twice.
+ *  ret_next: the id after that of the last row; 0 if not all are done. */
+static int s_match(pr_target_t *target, const pr_target_row_t *row, sqlite3_stmt *select, int64_t *ret_next,
+                   pr_error_t *err) {
     pr_target_group_t *group = target->group;
     int64_t last = INT64_MIN;
+    size_t done = 0;
     bool ascend = true;
     int step;
-    while ((step = sqlite3_step(row->select_many)) == SQLITE_ROW && ascend) {
-        size_t at = (size_t)sqlite3_column_int64(row->select_many, 0);
-        int64_t id = sqlite3_column_int64(row->select_many, 1);
+    while ((step = sqlite3_step(select)) == SQLITE_ROW && ascend) {
+        size_t at = (size_t)sqlite3_column_int64(select, 0);
+        int64_t id = sqlite3_column_int64(select, 1);
         ascend = id > last;
         last = id;
         group->records[at].done =
-            !pr_target_row_differs(row->select_many, 2, &group->values[at * group->table.width], &row->update);
+            !pr_target_row_differs(select, 2, &group->values[at * group->table.width], &row->grouped.compare);
+        done += group->records[at].done ? 1 : 0;
     }
     int result = step == SQLITE_DONE || step == SQLITE_ROW ? 0 : s_error(target, row, err);
-    sqlite3_reset(row->select_many);
+    sqlite3_reset(select);
+    *ret_next = ascend && done == group->count && last < INT64_MAX ? last + 1 : 0;
     for (size_t i = 0; !ascend && i < group->count; i++)
         group->records[i].done = false;
     return result;
+}
+
+/* Those that are there and as they should be: first where they would be if they followed the last group, then by key. */
+static int s_compare(pr_target_t *target, pr_target_row_t *row, pr_error_t *err) {
+    pr_target_group_t *group = target->group;
+    int result = 0;
+    if (row->grouped.next_id > 0) {
+        sqlite3_bind_int64(row->grouped.select_by_id, 1, row->grouped.next_id);
+        result = s_match(target, row, row->grouped.select_by_id, &row->grouped.next_id, err);
+        if (result < 0 || row->grouped.next_id > 0)
+            return result;
+        for (size_t i = 0; i < group->count; i++)
+            group->records[i].done = false;
+    }
+    return s_match(target, row, row->grouped.select, &row->grouped.next_id, err);
 }
 
 /* What follows for those that are done: rows whose derived columns depend on them, and the counts. */
@@ -241,6 +271,8 @@ int pr_target_group_do(pr_target_t *target, pr_target_counts_t *counts, pr_error
     pr_target_row_t *row = group->row;
     bool insert = row->expect_new;
     group->table.count = group->count;
+    if (insert)
+        row->grouped.next_id = 0;
     int result = insert ? s_insert(target, row, err) : s_compare(target, row, err);
     return result == 0 ? s_settle(target, row, insert, counts, err) : result;
 }
@@ -253,9 +285,9 @@ void pr_target_group_empty(pr_target_group_t *group) {
     for (size_t i = 0; i < group->count; i++)
         done += group->records[i].done ? 1 : 0;
     if (done == group->count)
-        row->group_size = 2 * row->group_size < PR_GROUP_MOST ? 2 * row->group_size : PR_GROUP_MOST;
+        row->grouped.size = 2 * row->grouped.size < PR_GROUP_MOST ? 2 * row->grouped.size : PR_GROUP_MOST;
     else if (2 * done < group->count)
-        row->group_size = PR_GROUP_LEAST;
+        row->grouped.size = PR_GROUP_LEAST;
     else
         row->expect_new = false; /* whatever the last exception was: most were there */
     group->count = 0;

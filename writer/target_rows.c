@@ -33,8 +33,9 @@ static void s_row_destroy(pr_target_row_t *row) {
     sqlite3_finalize(row->insert);
     sqlite3_finalize(row->select);
     sqlite3_finalize(row->change);
-    sqlite3_finalize(row->insert_many);
-    sqlite3_finalize(row->select_many);
+    sqlite3_finalize(row->grouped.insert);
+    sqlite3_finalize(row->grouped.select);
+    sqlite3_finalize(row->grouped.select_by_id);
     sqlite3_finalize(row->through_find);
     sqlite3_finalize(row->through_select);
     sqlite3_finalize(row->through_change);
@@ -45,6 +46,7 @@ static void s_row_destroy(pr_target_row_t *row) {
     free(row->all.at);
     free(row->key.at);
     free(row->update.at);
+    free(row->grouped.compare.at);
     free(row->through_compare.at);
     free(row->through_update.at);
 }
@@ -109,6 +111,10 @@ static void s_lists(pr_target_row_t *row) {
     }
     for (size_t i = 0; i < row->through_update.count; i++)
         s_add(&row->through_compare, row->through_update.at[i], room);
+    for (size_t i = 0; i < row->key.count; i++)
+        s_add(&row->grouped.compare, row->key.at[i], room);
+    for (size_t i = 0; i < row->update.count; i++)
+        s_add(&row->grouped.compare, row->update.at[i], room);
 }
 
 /* The lookup of this table and key, shared by all columns that look up there. */

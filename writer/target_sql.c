@@ -70,14 +70,25 @@ char *pr_sql_insert_many(const pr_row_spec_t *spec, const size_t *columns, size_
     return s_done(text);
 }
 
-/* CROSS JOIN: in the order of the group, each row looked up by its natural key. */
-char *pr_sql_select_many(const pr_row_spec_t *spec, const size_t *key, size_t key_count, const size_t *read,
-                         size_t read_count) {
+/* What is read of the rows that are there. CROSS JOIN: in the order of the group, each row looked up by itself. */
+static sqlite3_str *s_select_many(const pr_row_spec_t *spec, const size_t *read, size_t read_count) {
     sqlite3_str *text = sqlite3_str_new(NULL);
     sqlite3_str_appendall(text, "SELECT g.rowid, t.id");
     for (size_t i = 0; i < read_count; i++)
         sqlite3_str_appendf(text, ", t.\"%w\"", spec->columns[read[i]].name);
     sqlite3_str_appendf(text, " FROM " PR_ROW_TABLE " AS g CROSS JOIN \"%w\" AS t", spec->table);
+    return text;
+}
+
+char *pr_sql_select_many_by_id(const pr_row_spec_t *spec, const size_t *read, size_t read_count) {
+    sqlite3_str *text = s_select_many(spec, read, read_count);
+    sqlite3_str_appendall(text, " ON t.id = ?1 + g.rowid");
+    return s_done(text);
+}
+
+char *pr_sql_select_many(const pr_row_spec_t *spec, const size_t *key, size_t key_count, const size_t *read,
+                         size_t read_count) {
+    sqlite3_str *text = s_select_many(spec, read, read_count);
     for (size_t i = 0; i < key_count; i++)
         sqlite3_str_appendf(text, "%st.\"%w\" IS g.c%d", i == 0 ? " ON " : " AND ", spec->columns[key[i]].name,
                             (int)key[i]);

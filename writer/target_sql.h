@@ -116,12 +116,13 @@ char *pr_sql_insert(const pr_row_spec_t *spec, const size_t *columns, size_t cou
 /* id, then the read columns, of the first row with the natural key; parameters: the key's values. */
 char *pr_sql_select_by_key(const pr_row_spec_t *spec, const size_t *key, size_t key_count, const size_t *read,
                            size_t read_count);
-/* The two for a whole group, whose values stand in PR_ROW_TABLE (writer/row_table.h), column i of the spec in its column
+/* The same for a whole group, whose values stand in PR_ROW_TABLE (writer/row_table.h), column i of the spec in its column
  * ci: INSERT of all its rows, in order; for each of its rows that is there by natural key, in order: its rowid in
- * PR_ROW_TABLE, id, then the read columns. No parameters. */
+ * PR_ROW_TABLE, id, then the read columns; or for each whose id is parameter 1 + its rowid in PR_ROW_TABLE. */
 char *pr_sql_insert_many(const pr_row_spec_t *spec, const size_t *columns, size_t count);
 char *pr_sql_select_many(const pr_row_spec_t *spec, const size_t *key, size_t key_count, const size_t *read,
                          size_t read_count);
+char *pr_sql_select_many_by_id(const pr_row_spec_t *spec, const size_t *read, size_t read_count);
 /* As pr_sql_select_by_key, of the row with the id in parameter 1. */
 char *pr_sql_select_by_id(const pr_row_spec_t *spec, const size_t *read, size_t read_count);
 /* UPDATE of these columns; parameters: their values, then the id. */

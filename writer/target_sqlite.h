@@ -41,6 +41,15 @@ typedef enum { PR_ROW_SAME, PR_ROW_INSERTED, PR_ROW_UPDATED, PR_ROW_REJECTED, PR
 /* Which row's derived column depends on a row: none, or its own. */
 enum { PR_TOUCHES_NOTHING = -2, PR_TOUCHES_ITSELF = -1 };
 
+/* What a row of the mapping needs to be written in groups: target_group.h. */
+typedef struct {
+    bool may_precede;                             /* a record in a group may make it, if it is known */
+    sqlite3_stmt *insert, *select, *select_by_id; /* NULL: not in groups */
+    pr_target_columns_t compare;                  /* natural key, then `update` */
+    int64_t next_id;                              /* where the rows of the next group may stand; 0: no guess */
+    size_t size;                                  /* how many records the next group may have */
+} pr_target_grouped_t;
+
 /* A row of the mapping, with the statements that make it. */
 typedef struct {
     const pr_row_spec_t *spec;
@@ -55,20 +64,17 @@ typedef struct {
     bool expect_new;                     /* what the last row of this spec was: a guess about the next one */
     bool clears_cache;                   /* it changes columns that cached ids are found by */
     unsigned space;                      /* of the id cache; mode ENSURE */
-    int *
-        touches; /* per derived column of the mapping: PR_TOUCHES_…, or the column that holds the id of the touched row */
+    int *touches;                     /* per derived column of the mapping: PR_TOUCHES_…, or the column with the id */
     pr_target_lookup_t **lookups;     /* per column; NULL: not a LOOKUP */
     int through_spec, through_column; /* the row and column of this stream whose value is the through field's */
     sqlite3_stmt *insert, *select, *change;
     sqlite3_stmt *through_find, *through_select, *through_change;
-    sqlite3_stmt *insert_many, *select_many; /* of a whole group (target_group.h); NULL: not in groups */
-    size_t group_size;                       /* how many records the next group may have */
-    bool may_precede;                        /* a record in a group may make it, if it is known */
-    pr_value_t *values;                      /* per column: of the record at hand, ids resolved */
-    int64_t id;                              /* of the record at hand */
-    bool made;                               /* the record at hand makes this row */
-    int outcome;                             /* pr_target_row_outcome_t, of the record at hand */
-    bool noted;                              /* who made it is noted in pvrelay_made */
+    pr_target_grouped_t grouped;
+    pr_value_t *values; /* per column: of the record at hand, ids resolved */
+    int64_t id;         /* of the record at hand */
+    bool made;          /* the record at hand makes this row */
+    int outcome;        /* pr_target_row_outcome_t, of the record at hand */
+    bool noted;         /* who made it is noted in pvrelay_made */
 } pr_target_row_t;
 
 typedef struct {

@@ -269,10 +269,10 @@ MUTANTS = [
            "            group->row->values[7] = group->values[(group->count - 1) * group->table.width + 7];",
            "mismatch el_modules.comment"),
     mutant("what differs taken for the same", GROUP,
-           "            !pr_target_row_differs(row->select_many, 2, &group->values[at * group->table.width], &row->update);",
+           "            !pr_target_row_differs(select, 2, &group->values[at * group->table.width], &row->grouped.compare);",
            "            true;",
            "mismatch el_modules.comment", "mismatch el_modules.defect_type", "mismatch el_modules.physical_col",
            "mismatch el_modules.physical_row", "mismatch el_modules.severity_level", "mismatch el_modules.technician_id",
-           "mismatch el_modules.updated_at", "whole el_modules.defect_type", "whole el_modules.severity_level",
+           "mismatch el_modules.updated_at", "missing el_modules.", "whole el_modules.defect_type", "whole el_modules.severity_level",
            world="edited"),
 ]
