@@ -23,6 +23,7 @@ import bench  # noqa: E402
 import contenders  # noqa: E402
 import digest  # noqa: E402
 import guard  # noqa: E402
+import publish  # noqa: E402
 
 NODE_MODULES = pathlib.Path(os.environ.get("PVRELAY_NODE_MODULES", ROOT / "build/bench/node_modules"))
 # What every peer can read; the sqlite3 shell loads one result set of a file only.
@@ -226,6 +227,49 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual([line.split()[0] for line in done.stdout.splitlines()],
                          ["scan", "slice", "transform", "encode", "decode", "commit", "commit-undo", "proof"])
         self.assertTrue(all(float(line.split()[1]) > 0 for line in done.stdout.splitlines()), done.stdout)
+
+
+class Publish(unittest.TestCase):
+    """What a run of the benchmark becomes in README.md."""
+
+    def document(self, seconds, modules=1000000):
+        row = {"kind": "pvrelay", "state": "measured", "name": "pvrelay", "title": "pvrelay", "median_seconds": seconds, "min_seconds": 8.0,
+               "max_seconds": 9.5, "median_cpu_seconds": 13.333, "max_rss_mib": 123.4, "ratio_to_floor": 1.1, "ratio_to_fastest_peer": 0.7}
+        floor = {**row, "kind": "floor", "name": "floor", "title": "SQLite alone", "max_rss_mib": None, "ratio_to_floor": 1.0,
+                 "ratio_to_fastest_peer": None}
+        absent = {"kind": "peer", "state": "not installed", "name": "jq", "title": "jq"}
+        return {"date": "2026-01-02 03:04:05 UTC", "pairs": 5, "contenders": [row, floor, absent],
+                "machine": {"processor": "A", "processors": 2, "memory_mib": 24576, "system": "Debian"},
+                "versions": {"pvrelay": "pvrelay 1.2.3"}, "input": {"modules": modules, "bytes": 421000000}}
+
+    def test_into_the_readme(self):
+        with pipeline.folder() as root:
+            (root / "docs").mkdir()
+            (root / "README.md").write_text(f"before\n{publish.BEGIN}old\n{publish.END}after\n")
+            for modules in (1000000, 4000000):
+                document = self.document(modules * 8.5e-6, modules)
+                (root / f"bench-{modules}.json").write_text(json.dumps(document))
+                (root / f"bench-{modules}.png").write_bytes(b"%d" % modules)
+            for _ in range(2):  # the second time it replaces itself
+                subprocess.run([sys.executable, ROOT / "bench/publish.py", root / "bench-1000000.json", root / "bench-4000000.json",
+                                "--root", root], check=True, stdout=subprocess.DEVNULL)
+            self.assertEqual((root / "docs/bench.png").read_bytes(), b"1000000")
+            self.assertEqual((root / "README.md").read_text(), f"before\n{publish.BEGIN}" + """
+1,000,000 modules, 421 MB of JSON, 5 interleaved rounds, 2026-01-02; 2 processors (A), 24 GiB, Debian, pvrelay 1.2.3.
+
+| | wall, median s | least to most | CPU s | peak MiB | / SQLite alone | / fastest peer |
+|---|--:|--:|--:|--:|--:|--:|
+| **pvrelay** | 8.50 | 8.00 to 9.50 | 13.33 | 123 | 1.10 | 0.70 |
+| SQLite alone | 8.50 | 8.00 to 9.50 | 13.33 |  | 1.00 |  |
+
+4,000,000 modules (2026-01-02): 34.0 s, 4.00 × the time of 1,000,000; 123 MiB.
+
+""" + f"{publish.END}after\n")
+
+    def test_a_readme_without_its_marks(self):
+        with self.assertRaisesRegex(SystemExit, "needs these two lines once"):
+            publish.put("no marks", "text")
+        publish.put((ROOT / "README.md").read_text(encoding="utf-8"), "text")  # ours has them
 
 
 class Guard(unittest.TestCase):
