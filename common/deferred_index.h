@@ -6,11 +6,12 @@
  *  does to the index: so a crash leaves every index either there or listed.
  *
  *      there  -- put off: with the beginning of a run that finds the table empty -->  listed
- *      listed -- build: at the end of the run, one by one -->                         there
+ *      listed -- build: when the last batch is in, one by one, while the whole is proved -->  there
  *      listed -- build: the run is given up or taken back as a whole -->              there
  *
  *  A run that is stopped, or put back into its middle, goes on without them. Only indexes that enforce nothing and that
- *  no statement of the writer needs are put off: not UNIQUE, of a table whose natural key has a UNIQUE index of its own.
+ *  neither the writer nor the proof needs are put off: not UNIQUE, of a table whose natural key has a UNIQUE index of its
+ *  own, as has the column by which its rows are counted for a derived one.
  */
 #ifndef PR_DEFERRED_INDEX_H
 #define PR_DEFERRED_INDEX_H

@@ -44,9 +44,9 @@ enum { PR_STAGE_COUNT = 5 };
     M(END, end, 5, PR_FROM(READER), "writer", 0, "All batches have been sent; said again until PROGRESS answers.")     \
     M(COMMIT, commit, 6, PR_FROM(WRITER), "validator", 0, "A batch is committed: prove it.")                           \
     M(FINISH, finish, 7, PR_FROM(WRITER), "validator", 0,                                                              \
-      "All is committed and every batch has its verdict: prove the whole.")                                            \
+      "All is committed and every batch has its verdict: prove the whole, this part of it.")                           \
     M(VERDICT, verdict, 8, PR_FROM(VALIDATOR), "writer", 1,                                                            \
-      "What the proof of a checkpoint found; checkpoint 0 is the whole. Frame 2: see common/failure.h.")               \
+      "What the proof of a checkpoint, or of a part of the whole, found. Frame 2: see common/failure.h.")              \
     M(PROGRESS, progress, 9, PR_FROM(WRITER), "everyone", 0,                                                           \
       "Where the run stands: heartbeat, acknowledgement and flow control at once. Published.")                         \
     M(COUNTERS, counters, 10, PR_FROM_EVERYONE, "whoever watches", 0, "A stage's counters. Published.")                \
@@ -85,9 +85,12 @@ enum { PR_STAGE_COUNT = 5 };
     F(i64, checkpoint, "number of the checkpoint")                                                                     \
     PR_FIELDS_SAME_BATCH(F)                                                                                            \
     F(u64, rejected, "records of it that were rejected")
-#define PR_FIELDS_FINISH(F) F(i64, checkpoint, "number of the run's last checkpoint")
+#define PR_FIELDS_FINISH(F)                                                                                            \
+    F(i64, checkpoint, "number of the run's last checkpoint")                                                          \
+    F(u8, part, "pr_whole_part_t: 1 what the rows say, 2 the database file")
 #define PR_FIELDS_VERDICT(F)                                                                                           \
     F(i64, checkpoint, "number of the checkpoint; 0: the whole")                                                       \
+    F(u8, part, "of the whole: as FINISH; else 0")                                                                     \
     F(u64, rows, "records compared")
 #define PR_FIELDS_PROGRESS(F)                                                                                          \
     F(u64, incarnation, "random number of this start of the writer")                                                   \
@@ -150,6 +153,13 @@ typedef enum {
 #define PR_COMMIT_BOUNDS_US                                                                                            \
     { 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, 30000000 }
 
+/* The parts of the proof of the whole. */
+typedef enum {
+    PR_WHOLE_NONE = 0,
+    PR_WHOLE_CONTENT = 1, /* what the rows and the books say; indexes may still be built meanwhile */
+    PR_WHOLE_FILE = 2     /* that the database file is sound, all its indexes included */
+} pr_whole_part_t;
+
 typedef enum {
     PR_PROGRESS_AWAITING_PLAN = 1, /* the reader is asked for its PLAN */
     PR_PROGRESS_STREAMING = 2,     /* batches are taken from the position on */
@@ -201,7 +211,7 @@ typedef struct {
 } pr_message_t;
 
 enum {
-    PR_PROTOCOL_VERSION = 3,
+    PR_PROTOCOL_VERSION = 4,
     PR_MESSAGE_MAX_BYTES = 4096, /* of the first frame, encoded */
     PR_MESSAGE_MAX_FRAMES = 3
 };

@@ -5,7 +5,7 @@
 /*  DESIGN
  *
  *  A check is a query whose rows are the failures: table, key, column, expected, stored, all text. So adding a check is
- *  adding a query. All run in one read transaction. S_CHECKS are about the run's books; a proof of exports has none.
+ *  adding a query. All of the content run in one read transaction. S_CHECKS are about the run's books; a proof of exports has none.
  *
  *  What the exports say as a whole is looked at by stream (mapping: `distribution`, `position`, `declares`), in parts of
  *  their own: the groups and their tallies (proof_groups.c), the stored distribution (proof_distribution.c), rows that
@@ -327,10 +327,8 @@ static int s_check_run(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err
     return result == 0 ? s_check_ensured(proof, list, err) : result;
 }
 
-static int s_check_all(pr_proof_t *proof, pr_groups_t *groups, pr_proof_list_t *list, pr_error_t *err) {
+static int s_check_content(pr_proof_t *proof, pr_groups_t *groups, pr_proof_list_t *list, pr_error_t *err) {
     int result = proof->of_run ? s_check_run(proof, list, err) : 0;
-    if (result == 0)
-        result = s_check(proof, sqlite3_mprintf("%s", S_QUICK_CHECK), list, err);
     if (result == 0)
         result = s_check_foreign_keys(proof, list, err);
     if (result == 0)
@@ -342,13 +340,13 @@ static int s_check_all(pr_proof_t *proof, pr_groups_t *groups, pr_proof_list_t *
     return result == 0 ? s_check_streams(proof, groups, list, err) : result;
 }
 
-int pr_proof_whole(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
+int pr_proof_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
     pr_groups_t *groups = pr_xcalloc(proof->mapping->streams_count + 1, sizeof *groups);
     int result = pr_database_exec(proof->db, proof->path, S_TABLES, err);
     if (result == 0)
         result = pr_database_exec(proof->db, proof->path, "BEGIN", err);
     if (result == 0) {
-        result = s_check_all(proof, groups, list, err);
+        result = s_check_content(proof, groups, list, err);
         int ended =
             pr_database_exec(proof->db, proof->path, result == 0 ? "COMMIT" : "ROLLBACK", result == 0 ? err : NULL);
         result = result != 0 ? result : ended;
@@ -358,4 +356,13 @@ int pr_proof_whole(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
         pr_groups_clear(&groups[s]);
     free(groups);
     return result != 0 ? result : dropped;
+}
+
+int pr_proof_file(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
+    return s_check(proof, sqlite3_mprintf("%s", S_QUICK_CHECK), list, err);
+}
+
+int pr_proof_whole(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
+    int result = pr_proof_content(proof, list, err);
+    return result == 0 ? pr_proof_file(proof, list, err) : result;
 }

@@ -68,7 +68,9 @@ static int s_open_proof(pr_validator_t *self, pr_run_id_t run, pr_error_t *err) 
     return result;
 }
 
-static int s_send_verdict(pr_validator_t *self, int64_t checkpoint, uint64_t rows, pr_error_t *err) {
+/* part: of the whole, whose checkpoint is 0. */
+static int s_send_verdict(pr_validator_t *self, int64_t checkpoint, pr_whole_part_t part, uint64_t rows,
+                          pr_error_t *err) {
     void *data = NULL;
     size_t size = 0;
     if (pr_proof_list_pack(self->list, &data, &size) < 0)
@@ -77,7 +79,8 @@ static int s_send_verdict(pr_validator_t *self, int64_t checkpoint, uint64_t row
         self->daemon->counters.failures.at[i] += self->list->failures_by_kind[i];
     self->failures += self->list->failures_total;
     pr_proof_list_clear(self->list);
-    pr_message_t message = {.id = PR_MSG_VERDICT, .verdict = {.checkpoint = checkpoint, .rows = rows}};
+    pr_message_t message = {.id = PR_MSG_VERDICT,
+                            .verdict = {.checkpoint = checkpoint, .part = (uint8_t)part, .rows = rows}};
     pr_fault("validator.before-verdict");
     pr_outbox_send(&self->outbox, self->daemon, &message, data, size);
     pr_fault("validator.after-verdict");
@@ -104,13 +107,24 @@ static int s_on_commit(pr_validator_t *self, const pr_msg_commit_t *commit, pr_e
     counters->checkpoint = (uint64_t)commit->checkpoint;
     counters->validated_checkpoint = (uint64_t)commit->checkpoint;
     counters->last_progress_ms = (uint64_t)pr_calendar_ms();
-    return s_send_verdict(self, commit->checkpoint, rows, err);
+    return s_send_verdict(self, commit->checkpoint, PR_WHOLE_NONE, rows, err);
 }
 
-static int s_on_finish(pr_validator_t *self, pr_error_t *err) {
-    pr_fault("validator.before-whole");
-    int result = pr_proof_whole(self->proof, self->list, err);
-    return result < 0 ? result : s_send_verdict(self, 0, 0, err);
+static int s_on_finish(pr_validator_t *self, const pr_msg_finish_t *finish, pr_error_t *err) {
+    int result = 0;
+    if (finish->part == PR_WHOLE_CONTENT) {
+        pr_fault("validator.before-content");
+        result = pr_proof_content(self->proof, self->list, err);
+    } else if (finish->part == PR_WHOLE_FILE) {
+        pr_fault("validator.before-file");
+        result = pr_proof_file(self->proof, self->list, err);
+    } else {
+        pr_error_t dropped = PR_ERROR_INIT;
+        pr_error_set(&dropped, PR_E_PROTOCOL, "FINISH of part %u, which there is not", finish->part);
+        pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_CONTENT, &dropped);
+        return 0;
+    }
+    return result < 0 ? result : s_send_verdict(self, 0, (pr_whole_part_t)finish->part, 0, err);
 }
 
 static int s_on_message(void *context, pr_inbound_t *inbound, pr_error_t *err) {
@@ -129,7 +143,8 @@ static int s_on_message(void *context, pr_inbound_t *inbound, pr_error_t *err) {
     int result = s_open_proof(self, message->run, err);
     if (result < 0)
         return result;
-    return message->id == PR_MSG_COMMIT ? s_on_commit(self, &message->commit, err) : s_on_finish(self, err);
+    return message->id == PR_MSG_COMMIT ? s_on_commit(self, &message->commit, err)
+                                        : s_on_finish(self, &message->finish, err);
 }
 
 static int s_on_progress(void *context, const pr_msg_progress_t *progress, bool fresh, pr_error_t *err) {

@@ -112,9 +112,13 @@ int pr_target_batch_commit(pr_target_t *target, uint64_t digest, pr_target_count
                            int64_t *ret_checkpoint, pr_error_t *err);
 void pr_target_batch_rollback(pr_target_t *target);
 
-/*  After the last batch: indexes that were put off, each in a transaction of its own; then derived columns of the rows the run dealt with, a checkpoint of kind finish, the
- *  state `proving`; one transaction. */
+/*  After the last batch: derived columns of the rows the run dealt with, a checkpoint of kind finish, the state `proving`;
+ *  one transaction. */
 int pr_target_run_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, pr_error_t *err);
+
+/*  Build one of the indexes that were put off, in a transaction of its own. Returns 1, 0 if none is left, or <0. May block
+ *  for long. */
+int pr_target_build_index(pr_target_t *target, pr_error_t *err);
 
 /*  After the proof: state `complete`, outcome, time; a retry marks the rejects it tried again. One transaction. */
 int pr_target_run_complete(pr_target_t *target, int64_t run, int outcome, double seconds, pr_error_t *err);

@@ -206,6 +206,32 @@ static int s_insert_source(pr_target_t *target, int64_t run, uint32_t number, co
                         (int64_t)source->records, (int64_t)source->bytes);
 }
 
+/*  Do derived columns count rows of this table by a column that no UNIQUE index begins with? Then another index may be what
+ *  spares them a walk through the whole table for each row. Returns 1, 0 or <0. */
+static int s_is_counted_by_index(pr_target_t *target, const char *table, pr_error_t *err) {
+    static const char sql[] = "SELECT 1 FROM pragma_index_list(?1) AS l, pragma_index_info(l.name) AS i "
+                              "WHERE l.\"unique\" = 1 AND l.partial = 0 AND i.seqno = 0 AND i.name = ?2";
+    sqlite3_stmt *statement = NULL;
+    int result = 0;
+    if (sqlite3_prepare_v2(target->db, sql, -1, &statement, NULL) != SQLITE_OK)
+        return pr_target_fail(target, err, "asking for the indexes of table %s", table);
+    for (size_t i = 0; result == 0 && i < target->mapping->derived_count; i++) {
+        const pr_derived_t *derived = &target->mapping->derived[i];
+        if (sqlite3_stricmp(derived->child_table, table) != 0)
+            continue;
+        sqlite3_bind_text(statement, 1, table, -1, SQLITE_STATIC);
+        sqlite3_bind_text(statement, 2, derived->child_column, -1, SQLITE_STATIC);
+        int step = sqlite3_step(statement);
+        if (step == SQLITE_DONE)
+            result = 1;
+        else if (step != SQLITE_ROW)
+            result = pr_target_fail(target, err, "asking for the indexes of table %s", table);
+        sqlite3_reset(statement);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
 /*  Put off what indexes can be: of the empty tables that this run is going to fill, if it is large enough for that to be
  *  worth two changes of the schema. */
 static int s_defer_indexes(pr_target_t *target, int64_t run, const pr_plan_t *plan, pr_error_t *err) {
@@ -218,24 +244,29 @@ static int s_defer_indexes(pr_target_t *target, int64_t run, const pr_plan_t *pl
         const pr_target_stream_t *stream = &target->streams[s];
         for (size_t r = 0; result == 0 && r < stream->stream->rows_count; r++) {
             const pr_target_row_t *row = &stream->rows[r];
-            if (row->unique && row->spec->through_table == NULL)
+            int counted = s_is_counted_by_index(target, row->spec->table, err);
+            result = counted < 0 ? counted : 0;
+            if (counted == 0 && row->unique && row->spec->through_table == NULL)
                 result = pr_deferred_index_put_off(target->db, run, row->spec->table, err);
         }
     }
     return result;
 }
 
-/*  Build what was put off, each in a transaction of its own: a crash loses one of them at most. They are sorted in
- *  files: measured, that is a fifth faster than in memory, which moreover would have to hold all of an index. The sorter
- *  takes as much memory as the page cache may have, and does not get faster by it. */
-static int s_build_indexes(pr_target_t *target, pr_error_t *err) {
+/*  Indexes are sorted in files: measured, that is a fifth faster than in memory, which moreover would have to hold all of
+ *  one. The sorter takes as much memory as the page cache may have, and does not get faster by it. */
+int pr_target_build_index(pr_target_t *target, pr_error_t *err) {
+    assert(!target->batch.open);
     pr_error_t local = PR_ERROR_INIT;
-    int result;
+    int result = pr_target_again(target, err);
+    if (result < 0)
+        return result;
     sqlite3_exec(target->db, "PRAGMA temp_store = FILE; PRAGMA cache_size = -4096", NULL, NULL, NULL);
-    while ((result = pr_deferred_index_build(target->db, &local)) > 0)
-        pr_fault("writer.index-built");
+    result = pr_deferred_index_build(target->db, &local);
     sqlite3_exec(target->db, "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768", NULL, NULL, NULL);
-    return result < 0 ? pr_error_set(err, local.code, "%s: %s", target->path, local.text) : 0;
+    if (result > 0)
+        pr_fault("writer.index-built");
+    return result < 0 ? pr_error_set(err, local.code, "%s: %s", target->path, local.text) : result;
 }
 
 int pr_target_run_begin(pr_target_t *target, const pr_target_run_new_t *run, pr_target_run_t *ret_run,
@@ -265,7 +296,10 @@ int pr_target_run_abandon(pr_target_t *target, int64_t run, pr_error_t *err) {
     int result = pr_target_again(target, err);
     if (result == 0)
         result = pr_target_do(target, PR_SQL_RUN_ABANDON, err, "i", run);
-    return result == 0 ? s_build_indexes(target, err) : result;
+    int built = result == 0 ? 1 : result;
+    while (built > 0)
+        built = pr_target_build_index(target, err);
+    return built;
 }
 
 int pr_target_run_stopped(pr_target_t *target, int64_t run, const char *text, double seconds, pr_error_t *err) {
@@ -346,8 +380,6 @@ static int s_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, p
 int pr_target_run_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, pr_error_t *err) {
     int64_t checkpoint = 0;
     int result = pr_target_again(target, err);
-    if (result == 0)
-        result = s_build_indexes(target, err);
     if (result == 0)
         result = pr_target_own_begin(target, err);
     if (result < 0)

@@ -10,7 +10,13 @@
  *      last                 newest checkpoint put into `out`; beyond it the target is asked
  *      taken[]              verdicts that came, not recorded yet: they join the next batch's transaction
  *
- *  A crash loses all of it and nothing: what has no verdict in the target is sent again.
+ *  The whole is proved last, in two parts, one after the other:
+ *
+ *      all commits have verdicts     FINISH(content)  -->  its verdict is kept in `content`
+ *      and all indexes are built     FINISH(file)     -->  both are recorded, and the run can end
+ *
+ *  A crash loses all of it and nothing: what has no verdict in the target is sent again, and the whole is asked for from
+ *  its beginning. What a validator said of the content before it died stays said: nothing has changed since.
  */
 #include "writer/verdicts.h"
 
@@ -19,6 +25,7 @@
 
 #include "common/alloc.h"
 #include "common/failure.h"
+#include "common/fault.h"
 
 enum {
     s_out_max = 64,
@@ -38,9 +45,10 @@ struct pr_verdicts {
     pr_target_commit_t out[s_out_max];
     size_t count, sent;
     int64_t last;
-    int64_t patience_ms; /* short with a validator that has not answered yet: what it was sent can have been lost */
-    int64_t heard_ms;    /* when the validator last answered, or was given work while it had none */
-    bool finish_sent;
+    int64_t patience_ms;   /* short with a validator that has not answered yet: what it was sent can have been lost */
+    int64_t heard_ms;      /* when the validator last answered, or was given work while it had none */
+    pr_whole_part_t asked; /* of the whole, sent and not answered */
+    pr_proof_list_t *content; /* what was found in that part of the whole; NULL: not known yet */
     pr_taken_t taken[s_out_max];
     size_t taken_count;
     int64_t taken_ms; /* when the oldest of them came */
@@ -61,6 +69,7 @@ void pr_verdicts_destroy(pr_verdicts_t **verdicts) {
     pr_verdicts_t *self = *verdicts;
     for (size_t i = 0; i < self->taken_count; i++)
         pr_proof_list_destroy(&self->taken[i].list);
+    pr_proof_list_destroy(&self->content);
     free(self);
     *verdicts = NULL;
 }
@@ -106,8 +115,15 @@ static void s_send_commits(pr_verdicts_t *self, int64_t now_ms) {
     }
 }
 
-int pr_verdicts_send(pr_verdicts_t *self, int64_t now_ms, bool finish, pr_error_t *err) {
-    bool asked = self->sent > 0 || self->finish_sent;
+static void s_send_finish(pr_verdicts_t *self, pr_whole_part_t part, int64_t now_ms) {
+    pr_message_t message = {.id = PR_MSG_FINISH,
+                            .finish = {.checkpoint = self->run->checkpoint, .part = (uint8_t)part}};
+    if (s_send(self, &message, now_ms))
+        self->asked = part;
+}
+
+int pr_verdicts_send(pr_verdicts_t *self, int64_t now_ms, pr_whole_part_t whole, pr_error_t *err) {
+    bool asked = self->sent > 0 || self->asked != PR_WHOLE_NONE;
     if (asked && now_ms - self->heard_ms >= self->patience_ms) {
         int64_t longer_ms = 2 * self->patience_ms;
         int result = pr_verdicts_send_again(self, err);
@@ -120,10 +136,9 @@ int pr_verdicts_send(pr_verdicts_t *self, int64_t now_ms, bool finish, pr_error_
         return result;
     s_send_commits(self, now_ms);
     bool all_answered = self->count == 0 && self->taken_count == 0 && self->last >= self->run->checkpoint;
-    if (finish && all_answered && !self->finish_sent) {
-        pr_message_t message = {.id = PR_MSG_FINISH, .finish = {.checkpoint = self->run->checkpoint}};
-        self->finish_sent = s_send(self, &message, now_ms);
-    }
+    pr_whole_part_t next = self->content == NULL ? PR_WHOLE_CONTENT : PR_WHOLE_FILE;
+    if (all_answered && self->asked == PR_WHOLE_NONE && next <= whole)
+        s_send_finish(self, next, now_ms);
     return 0;
 }
 
@@ -132,7 +147,7 @@ int pr_verdicts_send_again(pr_verdicts_t *self, pr_error_t *err) {
     self->count = 0;
     self->sent = 0;
     self->last = 0;
-    self->finish_sent = false;
+    self->asked = PR_WHOLE_NONE;
     self->patience_ms = self->daemon->config->resend_ms;
     return result;
 }
@@ -183,6 +198,25 @@ static uint64_t s_answered(pr_verdicts_t *self, size_t at) {
     return records;
 }
 
+/*  A verdict of the whole. That of its content is kept, that of the file completes it: the failures of both are recorded
+ *  as one verdict. Takes taken->list. */
+static int s_take_part(pr_verdicts_t *self, pr_taken_t *taken, bool *ret_whole, pr_error_t *err) {
+    bool complete = self->asked == PR_WHOLE_FILE;
+    self->asked = PR_WHOLE_NONE; /* it has been answered: another answer was not asked for */
+    if (!complete) {
+        self->content = taken->list;
+        pr_fault("writer.content-proved");
+        return 0;
+    }
+    for (size_t i = 0; i < taken->list->failures_count; i++)
+        pr_proof_list_add_failure(self->content, &taken->list->failures[i]);
+    pr_proof_list_destroy(&taken->list);
+    taken->list = self->content;
+    self->content = NULL;
+    *ret_whole = true;
+    return s_record(self, taken, err);
+}
+
 int pr_verdicts_take(pr_verdicts_t *self, pr_inbound_t *inbound, uint64_t *ret_records, bool *ret_whole,
                      pr_error_t *err) {
     const pr_msg_verdict_t *verdict = &inbound->message.verdict;
@@ -191,7 +225,7 @@ int pr_verdicts_take(pr_verdicts_t *self, pr_inbound_t *inbound, uint64_t *ret_r
     *ret_whole = false;
     while (at < self->sent && self->out[at].checkpoint != verdict->checkpoint)
         at++;
-    bool of_whole = verdict->checkpoint == 0 && self->finish_sent;
+    bool of_whole = verdict->checkpoint == 0 && verdict->part == self->asked && self->asked != PR_WHOLE_NONE;
     if (at == self->sent && !of_whole)
         return 0; /* recorded already, or not asked for */
     pr_taken_t taken = {.checkpoint = verdict->checkpoint, .list = s_unpack(self, inbound)};
@@ -199,11 +233,8 @@ int pr_verdicts_take(pr_verdicts_t *self, pr_inbound_t *inbound, uint64_t *ret_r
         return 0;
     self->heard_ms = pr_now_ms();
     self->patience_ms = s_patience_ms;
-    if (of_whole) {
-        *ret_whole = true;
-        self->finish_sent = false; /* it has been answered: another answer was not asked for */
-        return s_record(self, &taken, err);
-    }
+    if (of_whole)
+        return s_take_part(self, &taken, ret_whole, err);
     *ret_records = s_answered(self, at);
     if (self->taken_count == 0)
         self->taken_ms = self->heard_ms;

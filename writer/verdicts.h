@@ -16,16 +16,16 @@ typedef struct pr_verdicts pr_verdicts_t;
 pr_verdicts_t *pr_verdicts_new(pr_daemon_t *daemon, pr_target_t *target, pr_target_run_t *run);
 void pr_verdicts_destroy(pr_verdicts_t **verdicts);
 
-/*  Send the validator what is committed and was not sent yet, as far as there is room: COMMITs, and with `finish`, once
- *  all of them have their verdicts, FINISH. What it has not answered for long is sent again. Call it every turn. Errors:
- *  of the target. */
-int pr_verdicts_send(pr_verdicts_t *verdicts, int64_t now_ms, bool finish, pr_error_t *err);
+/*  Send the validator what is committed and was not sent yet, as far as there is room: COMMITs, and once all of them have
+ *  their verdicts, FINISH for the parts of the whole up to `whole`, one after the other. What it has not answered for long
+ *  is sent again. Call it every turn. Errors: of the target. */
+int pr_verdicts_send(pr_verdicts_t *verdicts, int64_t now_ms, pr_whole_part_t whole, pr_error_t *err);
 
 /* Forget what the validator was sent: it is a new one, and gets everything without a verdict again. */
 int pr_verdicts_send_again(pr_verdicts_t *verdicts, pr_error_t *err);
 
 /*  Take a VERDICT. One that was not asked for, or is not well-formed, is dropped.
- *  ret_records: records of the commit it is about (0: dropped). ret_whole: it is about the whole, and is recorded; the
+ *  ret_records: records of the commit it is about (0: dropped). ret_whole: with it the whole is proved, and that is recorded; the
  *  run can end. Returns 0 or an error of the target. */
 int pr_verdicts_take(pr_verdicts_t *verdicts, pr_inbound_t *inbound, uint64_t *ret_records, bool *ret_whole,
                      pr_error_t *err);

@@ -8,6 +8,7 @@
  *
  *      awaiting plan  -- PLAN: begin the run -->                                        streaming
  *      streaming      -- END, at the end of the plan: finish -->                        proving
+ *      proving        -- an index was put off: build one -->                            proving
  *      proving        -- every commit and the whole have their verdicts: complete -->   complete
  *      any of these   -- FAIL, target error, changed source, too many rejects -->       failed
  *      proving        -- the proof failed, and the run is to be taken back then -->     complete, with that outcome
@@ -17,6 +18,12 @@
  *  writer reads which from pvrelay_run and goes on. What a crash loses: messages, and which peers are there. Peers
  *  answer a PROGRESS of an unknown writer with HELLO, the reader with PLAN and a go-back besides, the validator gets the
  *  commits without verdict again.
+ *
+ *  While proving, the writer builds the indexes that were put off, one a turn, and the validator proves the last commits
+ *  and the content of the whole, which reads through none of them. It reads in a transaction of its own (WAL): neither
+ *  waits for the other; meanwhile the WAL cannot begin anew, and grows by what the indexes take. When the last index is
+ *  there and the content is proved, the validator is asked for the rest: that the file is sound. A writer that dies in
+ *  between finds the state `proving`, builds what is still listed, and asks for the whole again.
  *
  *  Invariants:
  *      a batch is taken only if it begins exactly at the committed position (pr_range_relation)
@@ -78,6 +85,7 @@ typedef struct {
     int64_t gap_ms;   /* since when an early batch has been waiting; 0: none */
     int64_t asked_ms; /* when the reader was last asked to go back */
     pr_verdicts_t *verdicts;
+    bool indexed; /* while proving: no index is left to be built */
     pr_peer_t peers[s_peers_max];
     size_t peers_count;
     int64_t begun_ms; /* when this process took up the run */
@@ -582,6 +590,13 @@ static int s_on_message(void *context, pr_inbound_t *inbound, pr_error_t *err) {
     return result < 0 ? pr_error_set(err, failure.code, "%s", failure.text) : 0;
 }
 
+/* How much of the whole can be proved by now. */
+static pr_whole_part_t s_provable(const pr_writer_t *self) {
+    if (self->state != PR_PROGRESS_PROVING)
+        return PR_WHOLE_NONE;
+    return self->indexed ? PR_WHOLE_FILE : PR_WHOLE_CONTENT;
+}
+
 /* Once a turn: what is due by time or by state. */
 static int s_due(pr_writer_t *self, int64_t now_ms, pr_error_t *err) {
     int result = 0;
@@ -596,7 +611,16 @@ static int s_due(pr_writer_t *self, int64_t now_ms, pr_error_t *err) {
     if (result == 0 && (proving || pr_verdicts_overdue(self->verdicts, now_ms)))
         result = pr_verdicts_record(self->verdicts, err);
     if (result == 0 && (streaming || proving))
-        result = pr_verdicts_send(self->verdicts, now_ms, proving, err);
+        result = pr_verdicts_send(self->verdicts, now_ms, s_provable(self), err);
+    return result;
+}
+
+/* Build one index that was put off. Returns 1, 0 if there was none to build, or <0. */
+static int s_build_index(pr_writer_t *self, pr_error_t *err) {
+    if (self->state != PR_PROGRESS_PROVING || self->indexed)
+        return 0;
+    int result = pr_target_build_index(self->target, err);
+    self->indexed = result == 0;
     return result;
 }
 
@@ -611,9 +635,12 @@ static int s_on_turn(void *context, int64_t now_ms, pr_error_t *err) {
         return 0;
     }
     pr_error_t failure = PR_ERROR_INIT;
-    if (s_due(self, now_ms, &failure) == 0)
-        return 0;
-    int result = s_fail(self, &failure);
+    int result = s_due(self, now_ms, &failure);
+    if (result == 0)
+        result = s_build_index(self, &failure);
+    if (result >= 0)
+        return result;
+    result = s_fail(self, &failure);
     return result < 0 ? pr_error_set(err, failure.code, "%s", failure.text) : 0;
 }
 

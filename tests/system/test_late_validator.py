@@ -177,8 +177,8 @@ class LateValidator(unittest.TestCase):
         """The last verdict is that of the whole: it is given anew, and its findings are stored once."""
         target, run_dir, config, processes = self.begin("whole")
         self.wait_for_all_commits(target)
-        for turn in range(3):
-            validator = self.start("validator", config, run_dir, {"PVRELAY_FAULT": "validator.before-whole",
+        for turn, part in enumerate(("content", "content", "file", "file")):
+            validator = self.start("validator", config, run_dir, {"PVRELAY_FAULT": f"validator.before-{part}",
                                                                   "PVRELAY_FAULT_MARKER": str(self.root / f"whole-struck-{turn}")})
             validator.wait(timeout=pipeline.DEADLINE)
             self.assertEqual(validator.returncode, -9, validator.stderr.read())

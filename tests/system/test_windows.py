@@ -37,7 +37,9 @@ WINDOWS = {
     "writer.complete-after-progress": 1,
     "validator.before-verdict": 3,
     "validator.after-verdict": 3,
-    "validator.before-whole": 1,
+    "validator.before-content": 1,
+    "writer.content-proved": 1,
+    "validator.before-file": 1,
     "peer.before-bye": 1,
 }
 
