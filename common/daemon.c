@@ -26,6 +26,9 @@
  *  the manager replaces, names a run that has not ended. Each run has sockets of its own, in a ZeroMQ context of its own:
  *  nothing of one run can be received in the next, and the end of the context waits until the old socket files are gone.
  *
+ *  Where the time goes: the loop waits in one place, zmq_poll with a timeout. It waits for output if the stage has something
+ *  that nobody has room for (want_out, full), else for input; all the rest is work, open and close included.
+ *
  *  What a crash leaves behind: a lock file (taken over by the next start: flock ends with its process) and socket files
  *  (replaced).
  */
@@ -47,6 +50,7 @@
 #include "common/fault.h"
 #include "common/lock.h"
 #include "common/log.h"
+#include "common/occupied.h"
 #include "common/signals.h"
 #include "common/starts.h"
 #include "common/watchdog.h"
@@ -58,7 +62,8 @@ enum {
     s_alone_ms = 2000, /* without PROGRESS for so long, and for three heartbeats: the writer is gone */
     s_tell_ms = 10000,
     s_idle_ms = 100,
-    s_counters_ms = 250, /* at most four times a second */
+    s_counters_ms = 250,      /* at most four times a second */
+    s_last_counters_ms = 200, /* that long they may take to leave, should a listener be stuck */
     s_status_ms = 1000,
     s_lock_wait_ms = 10000, /* a predecessor may still be draining */
     s_messages_a_turn = 8,
@@ -82,10 +87,12 @@ typedef struct {
     int64_t heard_ms; /* when PROGRESS was heard last, or the run was taken up */
     int64_t hello_ms, counters_ms, status_ms;
     pr_watchdog_t watchdog;
+    pr_occupied_t occupied;
     struct stat config_read; /* the file that the configuration was read from */
 } pr_recipe_t;
 
 static void s_publish_counters(pr_recipe_t *recipe, int64_t now_ms);
+static void s_occupy(pr_recipe_t *recipe, pr_occupied_state_t state);
 
 int64_t pr_now_ms(void) {
     struct timespec now;
@@ -336,7 +343,25 @@ static int s_receive_signal(pr_recipe_t *recipe, pr_error_t *err) {
     return result;
 }
 
+/* From now on the stage is in this state. */
+static void s_occupy(pr_recipe_t *recipe, pr_occupied_state_t state) {
+    pr_occupied_change(&recipe->occupied, state, pr_now_us());
+}
+
+/* What the process has taken of processors and of time until now. */
+static void s_count_time(pr_recipe_t *recipe) {
+    pr_msg_counters_t *counters = &recipe->public.counters;
+    struct timespec cpu;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0)
+        counters->cpu_us = (uint64_t)cpu.tv_sec * 1000000 + (uint64_t)cpu.tv_nsec / 1000;
+    s_occupy(recipe, recipe->occupied.state);
+    counters->working_us = recipe->occupied.us[PR_OCCUPIED_WORKING];
+    counters->wait_input_us = recipe->occupied.us[PR_OCCUPIED_WAIT_INPUT];
+    counters->wait_output_us = recipe->occupied.us[PR_OCCUPIED_WAIT_OUTPUT];
+}
+
 static void s_publish_counters(pr_recipe_t *recipe, int64_t now_ms) {
+    s_count_time(recipe);
     pr_message_t message = {.id = PR_MSG_COUNTERS, .counters = recipe->public.counters};
     pr_wire_text_set(&message.counters.last_error, pr_log_last());
     pr_daemon_send(&recipe->public, recipe->counters, &message, NULL, 0);
@@ -389,9 +414,14 @@ static int s_turn(pr_recipe_t *recipe, bool *more, pr_error_t *err) {
         items[count++] = (zmq_pollitem_t){.socket = zsock_resolve(daemon->in), .events = ZMQ_POLLIN};
     if (daemon->out != NULL && daemon->want_out)
         items[count++] = (zmq_pollitem_t){.socket = zsock_resolve(daemon->out), .events = ZMQ_POLLOUT};
-    if (zmq_poll(items, count, *more ? 0 : s_turn_ms) < 0 && errno != EINTR)
-        return pr_error_set(err, PR_E_INTERNAL, "zmq_poll: %s", zmq_strerror(errno));
-    daemon->want_out = false;
+    if (!*more)
+        s_occupy(recipe, daemon->want_out || daemon->full ? PR_OCCUPIED_WAIT_OUTPUT : PR_OCCUPIED_WAIT_INPUT);
+    int polled = zmq_poll(items, count, *more ? 0 : s_turn_ms);
+    int why = errno;
+    s_occupy(recipe, PR_OCCUPIED_WORKING);
+    if (polled < 0 && why != EINTR)
+        return pr_error_set(err, PR_E_INTERNAL, "zmq_poll: %s", zmq_strerror(why));
+    daemon->want_out = daemon->full = false;
     int64_t now_ms = pr_now_ms();
     int result = (items[0].revents & ZMQ_POLLIN) != 0 ? s_receive_signal(recipe, err) : 0;
     if (result == 0 && !daemon->leave)
@@ -435,7 +465,9 @@ static bool s_has_stopped(pr_recipe_t *recipe, int64_t now_ms) {
     pr_inbound_t inbound;
     pr_ending_t ending;
     bool stopped = false;
+    s_occupy(recipe, PR_OCCUPIED_WAIT_INPUT);
     zmq_poll(items, 2, s_idle_ms);
+    s_occupy(recipe, PR_OCCUPIED_WORKING);
     while (!stopped && pr_socket_receive(daemon->progress, &inbound, NULL) > 0) {
         const pr_message_t *message = &inbound.message;
         if (message->id == PR_MSG_PROGRESS && !pr_run_id_known(daemon->run))
@@ -507,6 +539,12 @@ static int s_take_part(pr_recipe_t *recipe, pr_error_t *err) {
 static void s_close_run(pr_recipe_t *recipe) {
     pr_daemon_t *daemon = &recipe->public;
     recipe->ops->close(&recipe->self);
+    if (recipe->counters != NULL) { /* only now: closing a database is work too */
+        daemon->counters.last = 1;
+        zsock_set_linger(recipe->counters, s_last_counters_ms);
+        s_publish_counters(recipe, pr_now_ms());
+        daemon->counters.last = 0;
+    }
     if (daemon->out != daemon->writer)
         zsock_destroy(&daemon->out);
     daemon->out = NULL;
@@ -533,7 +571,7 @@ static void s_forget_run(pr_recipe_t *recipe) {
     pr_daemon_t *daemon = &recipe->public;
     pr_msg_counters_t *counters = &daemon->counters;
     daemon->run = (pr_run_id_t){{0}};
-    daemon->hold = daemon->want_out = daemon->leave = false;
+    daemon->hold = daemon->want_out = daemon->full = daemon->leave = false;
     daemon->outcome = PR_E_OK;
     recipe->writer_incarnation = 0;
     counters->records_total = counters->window_bytes = counters->checkpoint = counters->validated_checkpoint = 0;
@@ -572,7 +610,9 @@ static int s_await_run(pr_recipe_t *recipe, pr_error_t *err) {
     bool asked = false;
     while (result == 0 && !asked) {
         zmq_pollitem_t item = {.fd = recipe->signals, .events = ZMQ_POLLIN};
+        s_occupy(recipe, PR_OCCUPIED_WAIT_INPUT);
         asked = zmq_poll(&item, 1, s_idle_ms) > 0;
+        s_occupy(recipe, PR_OCCUPIED_WORKING);
         s_report(recipe, pr_now_ms());
         if (!asked)
             result = s_has_run(recipe, err);
@@ -628,6 +668,7 @@ int pr_daemon_main(const pr_stage_ops_t *ops, int argc, char **argv) {
     }
     pr_log_open(ops->program, options.level);
     pr_recipe_t recipe = {.ops = ops, .signals = -1, .config_path = options.config};
+    recipe.occupied = pr_occupied_begin(pr_now_us());
     recipe.public.stage = ops->stage;
     recipe.public.instance = options.instance > 0 ? options.instance : 1;
     recipe.public.counters.start_ms = (uint64_t)pr_calendar_ms();

@@ -27,6 +27,7 @@ typedef struct {
     zsock_t *progress;          /* SUB of PROGRESS; XPUB in the writer */
     bool hold;                  /* the stage's: do not receive from `in` for now */
     bool want_out;              /* the stage's: wake up when `out` has room */
+    bool full;                  /* the stage's: it could go on, but for what it has sent, which must be taken first */
     bool leave;                 /* the stage's: end the loop, with `outcome` */
     int outcome;                /* pr_error_code_t */
 } pr_daemon_t;

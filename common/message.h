@@ -131,10 +131,15 @@ enum { PR_STAGE_COUNT = 5 };
     F(u64, checkpoint, "newest checkpoint")                                                                            \
     F(u64, validated_checkpoint, "newest checkpoint before which all have verdicts")                                   \
     F(list, failures, "rows that failed the proof, by failure kind (common/failure.h)")                                \
+    F(u64, cpu_us, "processor time of the process, user and system, all threads, microseconds")                        \
+    F(u64, working_us, "time at work, microseconds")                                                                   \
+    F(u64, wait_input_us, "time with nothing to do, microseconds")                                                     \
+    F(u64, wait_output_us, "time with something that nobody had room for, microseconds")                               \
     F(u64, scanned_bytes, "bytes of the exports looked through before the run")                                        \
     F(u64, scan_total_bytes, "bytes of the exports in all")                                                            \
     F(u64, last_progress_ms, "when anything last moved, milliseconds since 1970")                                      \
     F(list, rejects, "records rejected, by reason number")                                                             \
+    F(u8, last, "1: the last ones before the stage closes the socket they come from")                                  \
     F(text, last_error, "the stage's last warning or error, \"\" if it had none")
 
 /*  What is wrong with a message that is dropped: name, index into `protocol_errors`, word */

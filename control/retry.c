@@ -37,7 +37,7 @@ const char pr_usage_retry[] =
     "  --target DB          the target database\n"
     "  --mapping FILE, --config FILE, --run-dir FOLDER, --report FOLDER, --lang WORD, --transformers N,\n"
     "  --null-text WORD, --max-rejects N, --on-reject-limit WORD, --on-validation-failure WORD, --extra WORD,\n"
-    "  --undo WORD, --restart, --progress WORD, --verbose: as `pvrelay run`\n";
+    "  --undo WORD, --restart, --progress WORD, --profile, --verbose: as `pvrelay run`\n";
 
 /* ?1: up to which reject, 0: all. The order decides what is in the files, see above. */
 static const char S_SQL_CANDIDATES[] =

@@ -19,6 +19,7 @@
 #include "control/command.h"
 #include "control/format.h"
 #include "control/ledger.h"
+#include "control/profile.h"
 #include "control/report.h"
 #include "control/summary.h"
 #include "control/supervise.h"
@@ -48,6 +49,7 @@ const char pr_usage_run[] =
     "  --undo WORD          off: keep nothing to roll back with, for a target that can be thrown away (default: on)\n"
     "  --restart            give up an unfinished run of this target, and begin anew\n"
     "  --progress WORD      bar (default on a terminal), plain or none\n"
+    "  --profile            print at the end what each stage cost, and which one is the bottleneck\n"
     "  --verbose            pass on all that the daemons say\n";
 
 static const char *const s_null_words[] = {"null", "keep", NULL};
@@ -91,6 +93,7 @@ void pr_run_options_init(pr_run_options_t *options, int argc, char *const *argv,
         {.name = "--extra", .kind = PR_OPTION_WORD, .into = &options->extra, .words = s_extra_words},
         {.name = "--lang", .kind = PR_OPTION_WORD, .into = &options->language, .words = pr_language_words},
         {.name = "--restart", .kind = PR_OPTION_FLAG, .into = &options->restart},
+        {.name = "--profile", .kind = PR_OPTION_FLAG, .into = &options->profile},
         {.name = "--verbose", .kind = PR_OPTION_FLAG, .into = &options->verbose},
     };
     memcpy(ret_table, table, sizeof table);
@@ -234,8 +237,8 @@ int pr_run_configure(const char *command, const pr_run_options_t *options, const
 
 /* ---- the run ---- */
 
-static int s_supervise(const pr_config_t *config, const pr_run_options_t *options, pr_meter_t *meter, int *ret_outcome,
-                       pr_error_t *err) {
+static int s_supervise(const pr_config_t *config, const pr_run_options_t *options, pr_meter_t *meter,
+                       pr_profile_t *profile, int *ret_outcome, pr_error_t *err) {
     char *path = NULL;
     int result = pr_begin_save(config, &path, err);
     if (result == 0) {
@@ -246,7 +249,8 @@ static int s_supervise(const pr_config_t *config, const pr_run_options_t *option
                                     .transformers = config->transformers,
                                     .verbose = options->verbose,
                                     .view = view,
-                                    .meter = meter};
+                                    .meter = meter,
+                                    .profile = profile};
         result = pr_supervise(&run, ret_outcome, err);
         pr_view_destroy(&view);
     }
@@ -291,6 +295,12 @@ static int s_report(const pr_config_t *config, const pr_run_options_t *options, 
     return result;
 }
 
+/* Processors that there are. */
+static unsigned s_processors(void) {
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (unsigned)count : 1;
+}
+
 int pr_run_execute(pr_config_t *config, const pr_run_options_t *options, pr_error_t *err) {
     int outcome = -1;
     pr_report_t *report = NULL;
@@ -303,7 +313,10 @@ int pr_run_execute(pr_config_t *config, const pr_run_options_t *options, pr_erro
         return result;
     }
     pr_meter_t *meter = pr_meter_new(config->transformers);
-    result = s_supervise(config, options, meter, &outcome, err);
+    pr_profile_t *profile = options->profile ? pr_profile_new(config->transformers, pr_now_us()) : NULL;
+    result = s_supervise(config, options, meter, profile, &outcome, err);
+    if (profile != NULL)
+        pr_profile_finish(profile, pr_now_us());
     /* After a failure there may be no such run, or no target: then there is nothing to tell. */
     int reported = s_report(config, options, mapping, meter, &report, result == 0 ? err : NULL);
     if (result < 0 && report != NULL)
@@ -312,6 +325,9 @@ int pr_run_execute(pr_config_t *config, const pr_run_options_t *options, pr_erro
         result = reported < 0 || report == NULL
                      ? reported
                      : s_finish(report, (pr_report_language_t)options->language, outcome, err);
+    if (result >= 0 && profile != NULL)
+        pr_profile_print(profile, s_processors(), stdout);
+    pr_profile_destroy(&profile);
     pr_report_destroy(&report);
     pr_meter_destroy(&meter);
     pr_mapping_destroy(&mapping);

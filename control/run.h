@@ -30,11 +30,12 @@ typedef struct {
     int language;        /* pr_report_language_t */
     bool restart;
     bool verbose;
+    bool profile;
     int argc; /* the command line, from the command's word; for the report */
     char *const *argv;
 } pr_run_options_t;
 
-enum { PR_RUN_OPTIONS = 16 };
+enum { PR_RUN_OPTIONS = 17 };
 
 /* The options of a command line with nothing given, and the table for pr_options_parse (PR_RUN_OPTIONS entries) that
  * fills them. argv: borrowed. */

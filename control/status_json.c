@@ -51,6 +51,10 @@ static json_t *s_json_list(pr_wire_list_t value) {
     return list;
 }
 
+static json_t *s_json_u8(uint8_t value) {
+    return json_integer(value);
+}
+
 static json_t *s_json_u32(uint32_t value) {
     return json_integer((json_int_t)value);
 }

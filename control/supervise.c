@@ -32,6 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,6 +51,7 @@ enum {
     s_writer_stop_ms = 1000, /* for the writer to hear why another stage failed */
     s_kill_ms = 10000,       /* from SIGTERM to SIGKILL */
     s_drain_kill_ms = 30000, /* the same after Ctrl-C: what is begun shall be committed */
+    s_last_ms = 500,         /* for the last COUNTERS of those that have ended, if they are wanted */
     s_stray_ms = 1000,       /* a stage left as if the run were over, and so long after the writer says it is not */
     s_exit_internal = 70,
     s_exit_interrupted = 6,
@@ -315,12 +317,20 @@ static void s_read_output(pr_supervisor_t *self, pr_child_t *child) {
     }
 }
 
+static uint64_t s_cpu_us(const struct rusage *usage) {
+    return (uint64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000 +
+           (uint64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
+}
+
 static void s_reap(pr_supervisor_t *self, int64_t now_ms) {
     for (size_t i = 0; i < self->children_count; i++) {
         pr_child_t *child = &self->children[i];
         int status;
-        if (child->state != PR_CHILD_RUNS || waitpid(child->pid, &status, WNOHANG) != child->pid)
+        struct rusage usage;
+        if (child->state != PR_CHILD_RUNS || wait4(child->pid, &status, WNOHANG, &usage) != child->pid)
             continue;
+        if (self->run->profile != NULL)
+            pr_profile_ended(self->run->profile, child->stage, child->instance, s_cpu_us(&usage));
         s_read_output(self, child); /* all it said is in the pipe by now */
         pr_daemon_lines_end(&child->lines, child->program, s_level(self), s_on_line, self);
         if (child->output >= 0) {
@@ -351,8 +361,12 @@ static void s_hear(pr_supervisor_t *self, zsock_t *socket, int64_t now_ms) {
         if (message->id == PR_MSG_PROGRESS) {
             pr_meter_progress(self->run->meter, &message->progress, now_ms);
             self->progress_ms = now_ms;
+            if (self->run->profile != NULL)
+                pr_profile_state(self->run->profile, message->progress.state, pr_now_us());
         } else if (message->id == PR_MSG_COUNTERS) {
             pr_meter_counters(self->run->meter, message->stage, message->instance, &message->counters);
+            if (self->run->profile != NULL)
+                pr_profile_counters(self->run->profile, message->stage, message->instance, &message->counters);
         }
         pr_inbound_release(&inbound);
     }
@@ -430,6 +444,19 @@ static void s_turn(pr_supervisor_t *self, zmq_pollitem_t *items) {
     s_read_signals(self, now_ms);
     s_on_time(self, now_ms);
     pr_view_show(self->run->view, self->run->meter, now_ms);
+}
+
+/*  All are gone; but what they sent last is read by a thread of ZeroMQ's, and may not have come to us yet. */
+static void s_hear_the_last(pr_supervisor_t *self, zmq_pollitem_t *items) {
+    int64_t now_ms = pr_now_ms();
+    int64_t until_ms = now_ms + s_last_ms;
+    for (size_t i = 0; i < self->children_count; i++)
+        items[i] = (zmq_pollitem_t){.socket = zsock_resolve(self->children[i].counters), .events = ZMQ_POLLIN};
+    for (; pr_profile_awaits_last(self->run->profile) && now_ms < until_ms; now_ms = pr_now_ms()) {
+        zmq_poll(items, (int)self->children_count, (long)(until_ms - now_ms));
+        for (size_t i = 0; i < self->children_count; i++)
+            s_hear(self, self->children[i].counters, now_ms);
+    }
 }
 
 /* ---- beginning and end of it all ---- */
@@ -554,6 +581,8 @@ int pr_supervise(const pr_supervise_t *run, int *ret_outcome, pr_error_t *err) {
     s_on_time(&self, pr_now_ms()); /* all wait since 0: this starts them */
     while (s_anyone_left(&self))
         s_turn(&self, items);
+    if (run->profile != NULL)
+        s_hear_the_last(&self, items);
     pr_view_clear(run->view);
     if (self.outcome >= 0) {
         pr_error_t none = PR_ERROR_INIT;

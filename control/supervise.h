@@ -8,15 +8,17 @@
 
 #include "common/error.h"
 #include "control/meter.h"
+#include "control/profile.h"
 #include "control/progress_view.h"
 
 typedef struct {
     const char *run_dir; /* absolute */
     const char *config;  /* absolute path of the configuration that the daemons read */
     uint32_t transformers;
-    bool verbose;      /* pass on all the daemons say, not only warnings and worse */
-    pr_view_t *view;   /* borrowed */
-    pr_meter_t *meter; /* borrowed */
+    bool verbose;          /* pass on all the daemons say, not only warnings and worse */
+    pr_view_t *view;       /* borrowed */
+    pr_meter_t *meter;     /* borrowed */
+    pr_profile_t *profile; /* borrowed; NULL: nobody wants one */
 } pr_supervise_t;
 
 /*  The folder with the daemons' programs: $PVRELAY_LIBEXECDIR, else the one that this program lies in. *Returns new*.

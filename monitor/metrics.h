@@ -29,6 +29,14 @@
           s_seconds(counters->start_ms))                                                                               \
     PLAIN(stage_restarts_total, counter, "Starts of the stage in its run folder after the first one.",                 \
           PR_FROM_EVERYONE, (double)(counters->starts > 0 ? counters->starts - 1 : 0))                                 \
+    PLAIN(cpu_seconds_total, counter, "Processor time of the process, user and system.", PR_FROM_EVERYONE,             \
+          (double)counters->cpu_us / 1e6)                                                                              \
+    PLAIN(working_seconds_total, counter, "Time that the stage was at work.", PR_FROM_EVERYONE,                        \
+          (double)counters->working_us / 1e6)                                                                          \
+    PLAIN(wait_input_seconds_total, counter, "Time that the stage had nothing to do.", PR_FROM_EVERYONE,               \
+          (double)counters->wait_input_us / 1e6)                                                                       \
+    PLAIN(wait_output_seconds_total, counter, "Time that the stage had something that nobody had room for.",           \
+          PR_FROM_EVERYONE, (double)counters->wait_output_us / 1e6)                                                    \
     STAGE(records_total, counter, "Records dealt with, by result.", PR_FROM_EVERYONE, s_records)                       \
     PLAIN(batches_total, counter, "Batches dealt with.", PR_FROM_EVERYONE, (double)counters->batches)                  \
     PLAIN(bytes_total, counter, "Bytes of raw records dealt with.", PR_FROM_EVERYONE, (double)counters->bytes)         \

@@ -185,8 +185,10 @@ static int s_stream(pr_reader_t *self, int64_t now_ms, pr_error_t *err) {
             return 0;
         }
         if (self->window_count > 0 &&
-            self->window_bytes + self->daemon->config->batch_bytes > self->daemon->config->window_bytes)
+            self->window_bytes + self->daemon->config->batch_bytes > self->daemon->config->window_bytes) {
+            self->daemon->full = true;
             return 0;
+        }
         int result = pr_batcher_cut(self->batcher, self->sent, &self->ready, err);
         if (result < 0)
             return result;

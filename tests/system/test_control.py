@@ -327,6 +327,21 @@ Look further: pvrelay inspect {target}; pvrelay status --target {target}
                          {"stream": "modules", "exported": 10, "read": 10, "written": 8, "unchanged": 1, "rejected": 1,
                           "validated": 9, "bytes": 900, "seconds": None, "records_per_second": None, "balances": True})
 
+    def test_the_profile_of_stages_that_publish_nothing(self):
+        self.fakes.script("writer", "finish 0; exit 0")
+        done = self.fakes.run("--profile")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout[done.stdout.index("\nstage  "):], r"""\A
+stage        records  CPU s  CPU µs/record  rec/s at 100 % CPU  working s  awaiting input s  awaiting output s
+reader             -  \d\.\d{3}              -                   -          -                 -                  -
+transformer        -  \d\.\d{3}              -                   -          -                 -                  -
+writer             -  \d\.\d{3}              -                   -          -                 -                  -
+validator          -  \d\.\d{3}              -                   -          -                 -                  -
+
+All stages together took [\d.]+ s of CPU: [\d.]+ of \d+ processors?\.
+The run took [\d.]+ s\.
+\Z""")
+
     def test_failures_are_shown_and_counted(self):
         rows = ROWS + "".join(
             "INSERT INTO pvrelay_failure (run, checkpoint, kind, stream, table_name, row_key, column_name, expected, stored, source,"

@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SECURITY = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
             "Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store"}
 FAMILIES = {"pvrelay_build_info", "pvrelay_stage_up", "pvrelay_run_info", "pvrelay_run_records", "pvrelay_committed_records",
-            "pvrelay_validated_records", "pvrelay_stage_start_time_seconds", "pvrelay_stage_restarts_total", "pvrelay_records_total",
+            "pvrelay_validated_records", "pvrelay_stage_start_time_seconds", "pvrelay_stage_restarts_total", "pvrelay_cpu_seconds_total",
+            "pvrelay_working_seconds_total", "pvrelay_wait_input_seconds_total", "pvrelay_wait_output_seconds_total", "pvrelay_records_total",
             "pvrelay_batches_total", "pvrelay_bytes_total", "pvrelay_rejects_total", "pvrelay_resends_total", "pvrelay_protocol_errors_total",
             "pvrelay_commit_duration_seconds", "pvrelay_window_bytes", "pvrelay_checkpoint_number", "pvrelay_validated_checkpoint_number",
             "pvrelay_validation_rows_total", "pvrelay_last_progress_timestamp_seconds"}

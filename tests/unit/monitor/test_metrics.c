@@ -55,6 +55,10 @@ static void test_counters(void **state) {
     (void)state;
     stages[0].counters.window_bytes = UINT64_C(1) << 40;
     stages[0].counters.last_progress_ms = UINT64_C(1795388353007);
+    stages[0].counters.cpu_us = 1500000;
+    stages[0].counters.working_us = 2250000;
+    stages[0].counters.wait_input_us = 250000;
+    stages[0].counters.wait_output_us = UINT64_C(86400500000);
     stages[2].instance = 2;
     stages[2].counters.rejects.at[9] = 7;
     stages[2].counters.protocol_errors.at[PR_PROTOCOL_CONTENT] = 3;
@@ -65,6 +69,11 @@ static void test_counters(void **state) {
     s_expect(text, "pvrelay_stage_restarts_total{stage=\"reader\",worker=\"1\"} 2");
     s_expect(text, "pvrelay_stage_start_time_seconds{stage=\"reader\",worker=\"1\"} 1.5");
     s_expect(text, "pvrelay_window_bytes{stage=\"reader\",worker=\"1\"} 1099511627776");
+    s_expect(text, "# TYPE pvrelay_cpu_seconds_total counter");
+    s_expect(text, "pvrelay_cpu_seconds_total{stage=\"reader\",worker=\"1\"} 1.5");
+    s_expect(text, "pvrelay_working_seconds_total{stage=\"reader\",worker=\"1\"} 2.25");
+    s_expect(text, "pvrelay_wait_input_seconds_total{stage=\"reader\",worker=\"1\"} 0.25");
+    s_expect(text, "pvrelay_wait_output_seconds_total{stage=\"reader\",worker=\"1\"} 86400.5");
     s_expect(text, "pvrelay_last_progress_timestamp_seconds{stage=\"reader\",worker=\"1\"} 1795388353.007");
     s_expect(text, "pvrelay_rejects_total{stage=\"transformer\",worker=\"2\",reason=\"unknown_value\"} 7");
     s_expect(text, "pvrelay_rejects_total{stage=\"transformer\",worker=\"1\",reason=\"unknown_value\"} 0");
