@@ -83,6 +83,24 @@ class HubTarget(unittest.TestCase):
         self.assertEqual(pipeline.query(self.target, "SELECT count(*) FROM interventions"), [(2,)])
         self.assertIn("replaced_parent", done.stdout)
 
+    def test_damage_that_was_there(self):
+        """A reference to nothing is the content's failure, a NULL where none may be the file's: both are in the one verdict of the whole."""
+        with contextlib.closing(sqlite3.connect(self.target)) as db:
+            db.executescript("PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'role                TEXT NOT NULL',"
+                             " 'role                TEXT') WHERE name = 'users'")
+        with contextlib.closing(sqlite3.connect(self.target)) as db:
+            db.executescript("PRAGMA foreign_keys = OFF; UPDATE users SET role = NULL WHERE id = 7; UPDATE projects SET client_id = 99 WHERE id = 3;"
+                             "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'role                TEXT',"
+                             " 'role                TEXT NOT NULL') WHERE name = 'users'")
+        exports = pipeline.generate(self.root / "exports", "--modules", 6000)  # enough for indexes to be put off
+        with contextlib.closing(sqlite3.connect(self.target)) as db:
+            db.executescript("DELETE FROM el_modules")
+        pipeline.run(exports, self.target, expect=4)
+        self.assertEqual(pipeline.query(self.target, "SELECT kind, table_name, row_key, column_name, expected, stored FROM pvrelay_failure"),
+                         [("whole", "projects", "id=3", "client_id", "a row of clients", "refers to none"),
+                          ("whole", "", "", "quick_check", "ok", "NULL value in users.role")])
+        self.assertEqual(pipeline.query(self.target, "SELECT count(*) FROM pvrelay_deferred_index"), [(0,)])
+
     def test_missing_column(self):
         exports = pipeline.generate(self.root / "exports", "--preset", "production")
         with contextlib.closing(sqlite3.connect(self.target)) as db:
