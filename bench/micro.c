@@ -31,6 +31,7 @@
 #include "common/export_cut.h"
 #include "common/json_record.h"
 #include "common/rows.h"
+#include "common/sql_alive.h"
 #include "transformer/transform.h"
 #include "validator/proof.h"
 #include "writer/target.h"
@@ -619,6 +620,7 @@ static void s_end(micro_t *self) {
 int main(int argc, char **argv) {
     micro_t self = {.seconds = 1, .repeats = 7};
     pr_error_t err = PR_ERROR_INIT;
+    pr_sql_prepare(); /* as the stages do */
     s_parse(&self, argc, argv);
     snprintf(self.target_path, sizeof self.target_path, "%s/micro.db", self.folder);
     s_check(pr_mapping_load(self.mapping_path, NULL, NULL, &self.mapping, &err), &err);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* A sign of life out of long SQL statements. */
+/* How a stage uses SQLite: lightly, with a sign of life out of long statements. */
 /*  SQLite's progress handlers belong to connections, and some of these are opened deep inside a rollback; so they are
  *  installed where SQLite offers a hook for every connection of the process: an automatic extension. */
 #include "common/sql_alive.h"
 
+#include <assert.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { s_steps = 100000 };
@@ -25,8 +27,21 @@ static int s_on_open(sqlite3 *db, const char **error, const struct sqlite3_api_r
     return SQLITE_OK;
 }
 
+void pr_sql_prepare(void) {
+    static bool prepared;
+    if (prepared)
+        return;
+    int counting = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    int threads = sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    assert(counting == SQLITE_OK && threads == SQLITE_OK); /* else SQLite is in use already */
+    (void)counting;
+    (void)threads;
+    prepared = true;
+}
+
 void pr_sql_alive(void (*alive)(void *context), void *context) {
     s_alive = alive;
     s_context = context;
+    pr_sql_prepare();                                  /* the next line is SQLite's first use */
     sqlite3_auto_extension((void (*)(void))s_on_open); /* once, however often it is said */
 }

@@ -81,23 +81,27 @@ void pr_database_bind(sqlite3_stmt *statement, int index, const pr_value_t *valu
     }
 }
 
+/*  The value is fetched once, and asked for what it holds: each sqlite3_column_* call would look the column up, and note its
+ *  own outcome in the connection. Allowed as the connection is open without a mutex: SQLite then tells no protected values
+ *  from unprotected ones (its documentation, "Dynamically Typed Value Object"). */
 void pr_database_column(sqlite3_stmt *statement, int index, pr_cell_t *ret_cell) {
+    sqlite3_value *value = sqlite3_column_value(statement, index);
     ret_cell->blob = false;
-    switch (sqlite3_column_type(statement, index)) {
+    switch (sqlite3_value_type(value)) {
     case SQLITE_INTEGER:
-        ret_cell->value = pr_value_integer(sqlite3_column_int64(statement, index));
+        ret_cell->value = pr_value_integer(sqlite3_value_int64(value));
         return;
     case SQLITE_FLOAT:
-        ret_cell->value = pr_value_real(sqlite3_column_double(statement, index));
+        ret_cell->value = pr_value_real(sqlite3_value_double(value));
         return;
     case SQLITE_TEXT: {
-        const char *text = (const char *)sqlite3_column_text(statement, index);
-        ret_cell->value = pr_value_text(text, (size_t)sqlite3_column_bytes(statement, index));
+        const char *text = (const char *)sqlite3_value_text(value);
+        ret_cell->value = pr_value_text(text, (size_t)sqlite3_value_bytes(value));
         return;
     }
     case SQLITE_BLOB: {
-        const char *bytes = sqlite3_column_blob(statement, index);
-        ret_cell->value = pr_value_text(bytes, (size_t)sqlite3_column_bytes(statement, index));
+        const char *bytes = sqlite3_value_blob(value);
+        ret_cell->value = pr_value_text(bytes, (size_t)sqlite3_value_bytes(value));
         ret_cell->blob = true;
         return;
     }

@@ -180,7 +180,8 @@ static int s_decide_replaced(pr_inverse_t *inverse, pr_inverse_row_t *row, pr_er
 /* Whether the candidate's key is ours, or the row is ours whatever its key. */
 static int s_judge_candidate(pr_inverse_t *inverse, pr_inverse_row_t *row, pr_error_t *err) {
     pr_inverse_maker_t maker = PR_MAKER_NOBODY;
-    int ours = pr_inverse_has_our_key(inverse, row, true, err);
+    /* An expected row has been asked for its key, which holds no parent: nothing that was decided since can matter. */
+    int ours = row->expected ? 1 : pr_inverse_has_our_key(inverse, row, true, err);
     if (ours == 0)
         ours = pr_inverse_maker(inverse, row, row->id, &maker, err);
     else if (ours > 0)
@@ -220,6 +221,7 @@ static void s_row_reset(const pr_inverse_t *inverse, pr_inverse_row_t *row) {
     row->state = field >= 0 && inverse->record->values[field].kind == PR_NULL ? PR_STANDS_NOT_MADE : PR_STANDS_OPEN;
     row->asked = false;
     row->key_ours = false;
+    row->expected = false;
     row->hinted = false;
     row->pinned = false;
     row->cells = NULL;

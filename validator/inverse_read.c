@@ -225,6 +225,7 @@ int pr_inverse_read_next(pr_inverse_t *inverse, pr_inverse_row_t *row, pr_error_
     if (ours < 0)
         return ours;
     row->following = ours > 0;
+    row->expected = ours > 0;
     if (row->following) {
         row->backoff = 0;
     } else {

@@ -108,6 +108,7 @@ typedef struct {
     pr_inverse_stands_t state;
     bool asked;    /* the natural key has been looked up */
     bool key_ours; /* and the row at hand has it */
+    bool expected; /* the candidate is the row that was expected next, and has it */
     bool pinned;   /* it is the row at hand whatever its key: the books say that this record made it */
     bool hinted;
     int64_t hint;           /* id a child refers to */

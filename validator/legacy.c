@@ -9,8 +9,15 @@
 
 /* The digits of a JSON integer as int64. Returns false if it does not fit. */
 static bool s_parse_integer(const char *text, size_t size, int64_t *ret_integer) {
+    enum { s_safe_digits = 18 };
     bool negative = size > 0 && text[0] == '-';
     int64_t integer = 0;
+    if (size <= s_safe_digits) {
+        for (size_t i = negative ? 1 : 0; i < size; i++)
+            integer = integer * 10 + (text[i] - '0');
+        *ret_integer = negative ? -integer : integer;
+        return true;
+    }
     for (size_t i = negative ? 1 : 0; i < size; i++) {
         int digit = text[i] - '0';
         /* Downwards, as the smallest int64 has no positive twin. */

@@ -500,7 +500,7 @@ int pr_proof_extra(pr_proof_t *proof, const pr_groups_t *groups, pr_proof_list_t
         return 0;
     s_search_t search = {.proof = proof, .groups = groups, .list = list};
     search.counts = pr_xcalloc(groups->count * groups->shown_count + 1, sizeof *search.counts);
-    int result = pr_groups_tell(proof, groups, true, err);
+    int result = pr_groups_tell(proof, groups, PR_GROUPS_SUSPECT, err);
     if (result == 0)
         result = s_load_all_rows(&search, err);
     if (result == 0)

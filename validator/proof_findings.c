@@ -26,7 +26,7 @@ static void s_fail_key(const pr_groups_t *groups, size_t at, int64_t rows, pr_pr
 
 int pr_proof_keys(pr_proof_t *proof, const pr_groups_t *groups, pr_proof_list_t *list, pr_error_t *err) {
     sqlite3_stmt *statement = NULL;
-    int result = pr_groups_tell(proof, groups, false, err);
+    int result = pr_groups_tell(proof, groups, PR_GROUPS_ALL, err);
     if (result == 0)
         result = pr_database_prepare(
             proof->db, proof->path,
@@ -113,7 +113,7 @@ int pr_proof_declared(pr_proof_t *proof, const pr_groups_t *parents, const pr_gr
     const pr_declares_t *declares = &parents->stream->declares;
     if (children->count == 0)
         return 0; /* none were exported */
-    int result = pr_groups_tell(proof, parents, false, err);
+    int result = pr_groups_tell(proof, parents, PR_GROUPS_ALL, err);
     if (result == 0)
         result = pr_database_prepare(
             proof->db, proof->path,

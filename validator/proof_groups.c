@@ -203,14 +203,26 @@ pr_group_t *pr_groups_find(const pr_groups_t *groups, const char *key, size_t si
     return NULL;
 }
 
-static int s_insert(pr_proof_t *proof, const pr_groups_t *groups, bool suspects, pr_error_t *err) {
+static bool s_is_one(const pr_group_t *group, pr_groups_which_t which) {
+    switch (which) {
+    case PR_GROUPS_SUSPECT:
+        return group->suspect;
+    case PR_GROUPS_AGAIN:
+        return group->again;
+    case PR_GROUPS_ALL:
+        break;
+    }
+    return true;
+}
+
+static int s_insert(pr_proof_t *proof, const pr_groups_t *groups, pr_groups_which_t which, pr_error_t *err) {
     sqlite3_stmt *statement = NULL;
     int result =
         pr_database_prepare(proof->db, proof->path,
                             sqlite3_mprintf("INSERT INTO temp.pr_group (n, \"key\") VALUES (?1, ?2)"), &statement, err);
     bool number = groups->stream->fields[groups->field].type == PR_TYPE_INTEGER;
     for (size_t i = 0; result == 0 && i < groups->count; i++) {
-        if (suspects && !groups->groups[i].suspect)
+        if (!s_is_one(&groups->groups[i], which))
             continue;
         const char *key = groups->groups[i].key;
         pr_value_t value = number ? pr_value_integer(strtoll(key, NULL, 10)) : pr_value_text(key, strlen(key));
@@ -222,9 +234,9 @@ static int s_insert(pr_proof_t *proof, const pr_groups_t *groups, bool suspects,
     return result;
 }
 
-int pr_groups_tell(pr_proof_t *proof, const pr_groups_t *groups, bool suspects, pr_error_t *err) {
+int pr_groups_tell(pr_proof_t *proof, const pr_groups_t *groups, pr_groups_which_t which, pr_error_t *err) {
     int result = pr_database_exec(proof->db, proof->path, "DELETE FROM temp.pr_group", err);
-    return result == 0 ? s_insert(proof, groups, suspects, err) : result;
+    return result == 0 ? s_insert(proof, groups, which, err) : result;
 }
 
 char *pr_group_print(const pr_groups_t *groups, const pr_group_t *group, char *buffer, size_t size) {

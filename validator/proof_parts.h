@@ -29,6 +29,7 @@ typedef struct {
     uint64_t lots;         /* different groups of their positions (strings) ... */
     uint64_t least, most;  /* ... and how many rows are in the smallest and the largest */
     bool suspect;          /* rows and tallies differ */
+    bool again;            /* its positions must be read sorted */
 } pr_group_t;
 
 /* The groups of a stream, by key. All zero is empty. */
@@ -59,9 +60,11 @@ void pr_groups_clear(pr_groups_t *groups);
 /* The group with this key (size bytes), or NULL. */
 pr_group_t *pr_groups_find(const pr_groups_t *groups, const char *key, size_t size);
 
-/*  Make temp.pr_group (n: index into groups, "key": typed as the field), of all groups or the suspect ones only; what it
- *  held before is gone. Joins go from it to the target's tables, so that their indexes serve. */
-int pr_groups_tell(pr_proof_t *proof, const pr_groups_t *groups, bool suspects, pr_error_t *err);
+typedef enum { PR_GROUPS_ALL, PR_GROUPS_SUSPECT, PR_GROUPS_AGAIN } pr_groups_which_t;
+
+/*  Make temp.pr_group (n: index into groups, "key": typed as the field), of all groups or some; what it held before is
+ *  gone. Joins go from it to the target's tables, so that their indexes serve. */
+int pr_groups_tell(pr_proof_t *proof, const pr_groups_t *groups, pr_groups_which_t which, pr_error_t *err);
 
 /* A group for messages: audit_token='…'. Returns buffer. */
 char *pr_group_print(const pr_groups_t *groups, const pr_group_t *group, char *buffer, size_t size);

@@ -199,7 +199,7 @@ static int s_note_rows(pr_proof_t *proof, const pr_derived_t *derived, const pr_
         column = groups->lookup->lookup_key;
     if (column == NULL || groups->count == 0)
         return 0;
-    int result = pr_groups_tell(proof, groups, false, err);
+    int result = pr_groups_tell(proof, groups, PR_GROUPS_ALL, err);
     if (result != 0)
         return result;
     sql = sqlite3_mprintf("INSERT OR IGNORE INTO temp.pr_row SELECT t.id FROM temp.pr_group g"

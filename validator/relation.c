@@ -42,8 +42,12 @@ static bool s_same_number(int64_t integer, double real) {
 }
 
 static bool s_stored_as(const pr_value_t *source, pr_affinity_t affinity, const pr_value_t *stored) {
-    if (pr_value_equal(source, stored))
-        return true;
+    if (source->kind == stored->kind) {
+        if (source->kind == PR_TEXT) /* most are: not worth a call */
+            return source->text.size == stored->text.size &&
+                   (source->text.size == 0 || memcmp(source->text.data, stored->text.data, source->text.size) == 0);
+        return pr_value_equal(source, stored);
+    }
     if (source->kind == PR_REAL && stored->kind == PR_INTEGER)
         return (affinity == PR_AFFINITY_INTEGER || affinity == PR_AFFINITY_NUMERIC) &&
                s_same_number(stored->integer, source->real);

@@ -149,8 +149,6 @@ static int s_exec(pr_target_t *target, const char *sql, pr_error_t *err) {
 
 static int s_connect(pr_target_t *target, unsigned lock_wait_ms, pr_error_t *err) {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    /* Works only before SQLite's first use in the process, and is a matter of speed alone. */
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (sqlite3_open_v2(target->path, &target->db, flags, NULL) != SQLITE_OK)
         return pr_target_fail(target, err, "opening");
     sqlite3_busy_timeout(target->db, lock_wait_ms > INT32_MAX ? INT32_MAX : (int)lock_wait_ms);

@@ -377,6 +377,69 @@ static void test_declared(void **state) {
     assert_null(s_finding(f, "declared_geometry"));
 }
 
+#define S_NO_INDEXES                                                                                                   \
+    "DROP INDEX idx_el_modules_audit; DROP INDEX idx_el_modules_token; DROP INDEX idx_el_modules_string;"              \
+    "DROP INDEX idx_el_modules_defect; DROP INDEX idx_el_modules_severity;"
+
+/* While the whole is proved, the indexes that were put off may not be there yet. */
+static void test_without_indexes(void **state) {
+    s_fixture_t *f = *state;
+    s_exec(f, S_NO_INDEXES);
+    test_clean(state);
+    s_assert_declared(f);
+    s_exec(f, "UPDATE el_modules SET defect_type = 'microcrack' WHERE module_identifier = 'S1-2';");
+    s_prove_run(f, false);
+    s_assert_found(f, "whole el_modules.defect_type (audit_token='tok-a'): 'dead_module': 0, not 'dead_module': 1\n"
+                      "whole el_modules.defect_type (audit_token='tok-a'): 'microcrack': 2, not 'microcrack': 1\n");
+}
+
+/* Groups whose rows follow each other in the table are counted in passing, also if they do not come by position. */
+static void test_rows_together(void **state) {
+    s_fixture_t *f = *state;
+    s_exec(f, "UPDATE el_modules SET id = id + 100 WHERE audit_token = 'tok-b';"
+              "UPDATE el_modules SET id = 0 WHERE module_identifier = 'S2-2';");
+    s_prove_run(f, false);
+    s_assert_found(f, "");
+    s_assert_declared(f);
+    s_exec(f, "UPDATE el_modules SET position_in_string = 5 WHERE module_identifier = 'M2'");
+    s_prove_run(f, false);
+    assert_null(s_finding(f, "duplicate_position"));
+    assert_string_equal(s_finding(f, "declared_geometry")->detail,
+                        "audit_token='tok-b' declares 1 × 9, there are 2 × 1 to 2");
+    s_exec(f, "UPDATE el_modules SET string_number = 'x' WHERE module_identifier = 'M3'");
+    s_prove_run(f, false);
+    assert_string_equal(s_finding(f, "declared_geometry")->detail,
+                        "audit_token='tok-b' declares 1 × 9, there are 1 × 2");
+}
+
+/* What the target means by equal decides which rows are of a group. */
+static void test_other_collation(void **state) {
+    s_fixture_t *f = *state;
+    s_exec(f, S_NO_INDEXES "PRAGMA writable_schema = 1;"
+                           "UPDATE sqlite_master SET sql = replace(sql, 'audit_token        TEXT NOT NULL REF',"
+                           " 'audit_token TEXT COLLATE NOCASE NOT NULL REF') WHERE name = 'el_modules';"
+                           "PRAGMA writable_schema = 0;");
+    test_clean(state);
+    s_assert_declared(f);
+    s_exec(f, "UPDATE el_modules SET audit_token = 'TOK-A' WHERE module_identifier = 'S1-1'");
+    s_prove_run(f, false);
+    s_assert_found(f, "whole el_modules.audit_token (id=1): refers to none, not a row of el_audits\n");
+}
+
+/* More values than are kept in passing, and longer ones, are counted all the same. */
+static void test_many_values(void **state) {
+    s_fixture_t *f = *state;
+    s_exec(f, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12)"
+              "INSERT INTO el_modules (id, el_audit_id, audit_token, module_identifier, string_number,"
+              " position_in_string, defect_type, severity_level) SELECT 1000 + i, (SELECT id FROM el_audits WHERE"
+              " audit_token = 'tok-a'), 'tok-a', 'X' || i, 7, i, CASE WHEN i < 12 THEN 'v' || i % 11 ELSE"
+              " printf('%.70c', 'w') END, 0 FROM n");
+    s_complete(f);
+    s_prove_run(f, false);
+    assert_int_equal(f->list->failures_total, 0); /* they are extra rows, and nothing else differs */
+    assert_int_equal(s_finding(f, "extra_row")->count, 1);
+}
+
 static void test_distribution(void **state) {
     s_fixture_t *f = *state;
     s_exec(f, "UPDATE el_modules SET defect_type = 'microcrack' WHERE module_identifier = 'S1-2';");
@@ -637,6 +700,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         S_TEST(test_clean),
         S_TEST(test_declared),
+        S_TEST(test_without_indexes),
+        S_TEST(test_rows_together),
+        S_TEST(test_other_collation),
+        S_TEST(test_many_values),
         S_TEST(test_distribution),
         S_TEST(test_swapped),
         S_TEST(test_missing_rows),

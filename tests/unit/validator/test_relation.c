@@ -157,6 +157,112 @@ static void test_not_json(void **state) {
     }
 }
 
+/* Parse a copy of text; whether its bytes were left as they are, as they are if the record fits the frame. */
+static bool s_parse_with(pr_legacy_parser_t *parser, const char *text, char *data, size_t size,
+                         pr_legacy_record_t *ret_record) {
+    memset(data, 0, size);
+    memcpy(data, text, strlen(text));
+    pr_legacy_parse(parser, data, pr_legacy_is_utf8(text, strlen(text)), ret_record);
+    return memcmp(data, text, strlen(text)) == 0;
+}
+
+static void s_assert_same(const pr_legacy_record_t *a, const pr_legacy_record_t *b) {
+    assert_int_equal(a->error == NULL, b->error == NULL);
+    if (a->error != NULL) {
+        assert_string_equal(a->error, b->error);
+        return;
+    }
+    assert_int_equal(a->used, b->used);
+    assert_int_equal(a->unknown == NULL, b->unknown == NULL);
+    for (size_t i = 0; i < S_FIELDS; i++) {
+        assert_int_equal(a->fields[i].kind, b->fields[i].kind);
+        assert_int_equal(a->fields[i].twice, b->fields[i].twice);
+        assert_int_equal(a->fields[i].size, b->fields[i].size);
+        if (a->fields[i].kind == PR_LEGACY_TEXT || a->fields[i].kind == PR_LEGACY_NUMBER)
+            assert_memory_equal(a->fields[i].text, b->fields[i].text, a->fields[i].size);
+    }
+}
+
+/* A parser that knows the frame of the records before says of each record what one that knows none says. */
+static void test_frame(void **state) {
+    (void)state;
+    static const char first[] = "{\n  \"id\": 1,\n  \"name\": \"a\",\n  \"row\": null, \"token\": \"t\"\n}";
+    static const struct {
+        const char *text;
+        bool framed;
+    } cases[] = {
+        {first, true},
+        {"{\n  \"id\": -0,\n  \"name\": null,\n  \"row\": 123456789012345678, \"token\": \"\"\n}, {", true},
+        {"{\n  \"id\": \"x\",\n  \"name\": \"0123456789abcdef, ] }: \xc3\xa9 \x7f\",\n  \"row\": 0, \"token\": null\n}",
+         true},
+        /* values that are not plain */
+        {"{\n  \"id\": 1,\n  \"name\": \"a\\n\",\n  \"row\": null, \"token\": \"t\"\n}", false},
+        {"{\n  \"id\": 1,\n  \"name\": \"a\\\"\",\n  \"row\": null, \"token\": \"t\"\n}", false},
+        {"{\n  \"id\": 1,\n  \"name\": \"0123456789abcdef\\u00e9\",\n  \"row\": null, \"token\": \"t\"\n}", false},
+        {"{\n  \"id\": 1.5,\n  \"name\": \"a\",\n  \"row\": 1e3, \"token\": \"t\"\n}", false},
+        {"{\n  \"id\": 1234567890123456789,\n  \"name\": \"a\",\n  \"row\": 1, \"token\": \"t\"\n}", false},
+        {"{\n  \"id\": true,\n  \"name\": [\"a\"],\n  \"row\": {}, \"token\": \"t\"\n}", false},
+        /* what is no JSON */
+        {"{\n  \"id\": 01,\n  \"name\": \"a\",\n  \"row\": null, \"token\": \"t\"\n}", false},
+        {"{\n  \"id\": -,\n  \"name\": \"a\",\n  \"row\": null, \"token\": \"t\"\n}", false},
+        {"{\n  \"id\": nul,\n  \"name\": \"a\",\n  \"row\": null, \"token\": \"t\"\n}", false},
+        {"{\n  \"id\": 1,\n  \"name\": \"a\tb\",\n  \"row\": null, \"token\": \"t\"\n}", false},
+        {"{\n  \"id\": 1,\n  \"name\": \"a\xff\",\n  \"row\": null, \"token\": \"t\"\n}", false},
+        {"{\n  \"id\": 1,\n  \"name\": \"a\",\n  \"row\": null, \"token\": \"t", false},
+        {"{\n  \"id\": 1,\n  \"name\": \"a\",\n  \"row\": null, \"token\": \"t\"\n", false},
+        {"{\n  \"id\": 1,\n  \"name\": \"a", false},
+        {"", false},
+        /* another frame */
+        {"{\n  \"id\": 1,\n  \"name\": \"a\",\n  \"row\": null,  \"token\": \"t\"\n}", false},
+        {"{\n  \"id\": 1,\n  \"name\": \"a\",\n  \"row\": null, \"token\": \"t\", \"id\": 2\n}", false},
+        {"{\n  \"id\": 1,\n  \"name\": \"a\",\n  \"row\": null, \"tokem\": \"t\"\n}", false},
+        {"{\n  \"id\": 1,\n  \"name\": \"a\",\n  \"id\": null, \"token\": \"t\"\n}", false},
+        {"{\n  \"\\u0069d\": 1,\n  \"name\": \"a\",\n  \"row\": null, \"token\": \"t\"\n}", false},
+        {"{\"name\":\"a\"}", false},
+        {"{}", false},
+    };
+    static char data[1024];
+    static char fresh[1024];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pr_legacy_parser_t *known = pr_legacy_parser_new(s_names, S_FIELDS);
+        pr_legacy_parser_t *none = pr_legacy_parser_new(s_names, S_FIELDS);
+        pr_legacy_record_t a;
+        pr_legacy_record_t b;
+        assert_false(s_parse_with(known, first, data, sizeof data, &a)); /* in place: the frame is taken from it */
+        assert_true(s_parse_with(known, first, data, sizeof data, &a));
+        bool framed = s_parse_with(known, cases[i].text, data, sizeof data, &a) && a.error == NULL;
+        s_parse_with(none, cases[i].text, fresh, sizeof fresh, &b);
+        assert_int_equal(framed, cases[i].framed || strcmp(cases[i].text, "{}") == 0); /* {} has nothing to overwrite */
+        s_assert_same(&a, &b);
+        /* and it still knows the first ones, or those of the new frame */
+        s_parse_with(known, first, data, sizeof data, &a);
+        s_parse_with(none, first, fresh, sizeof fresh, &b);
+        s_assert_same(&a, &b);
+        pr_legacy_parser_destroy(&known);
+        pr_legacy_parser_destroy(&none);
+    }
+}
+
+/* A frame is taken anew when the records change; one that no frame may be taken from leaves the old one. */
+static void test_frame_is_taken_anew(void **state) {
+    (void)state;
+    static char data[1024];
+    pr_legacy_parser_t *parser = pr_legacy_parser_new(s_names, S_FIELDS);
+    pr_legacy_record_t record;
+    assert_false(s_parse_with(parser, "{\"name\":\"a\"}", data, sizeof data, &record));
+    assert_true(s_parse_with(parser, "{\"name\":\"b\"}", data, sizeof data, &record));
+    for (int i = 0; i < 4; i++)
+        assert_false(s_parse_with(parser, "{\"name\":\"a\",\"stranger\":1}", data, sizeof data, &record));
+    assert_int_equal(record.unknown_size, 8);
+    assert_true(s_parse_with(parser, "{\"name\":\"b\"}", data, sizeof data, &record));
+    for (int i = 0; i < 4; i++)
+        s_parse_with(parser, "{ \"row\":1,\"name\":\"a\"}", data, sizeof data, &record);
+    assert_true(s_parse_with(parser, "{ \"row\":2,\"name\":\"b\"}", data, sizeof data, &record));
+    assert_int_equal(record.fields[S_ROW].kind, PR_LEGACY_NUMBER);
+    assert_int_equal(record.fields[S_TOKEN].kind, PR_LEGACY_ABSENT);
+    pr_legacy_parser_destroy(&parser);
+}
+
 static void test_utf8(void **state) {
     (void)state;
     static const char *const good[] = {"", "plain text of more than eight bytes", "\xc2\x80\xdf\xbf",
@@ -311,6 +417,8 @@ int main(void) {
         cmocka_unit_test(test_null_text_only_where_it_may_stand),
         cmocka_unit_test(test_records_to_reject),
         cmocka_unit_test(test_not_json),
+        cmocka_unit_test(test_frame),
+        cmocka_unit_test(test_frame_is_taken_anew),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_deep_nesting_is_refused),
         cmocka_unit_test(test_skip),
