@@ -84,8 +84,7 @@ static void s_add(pr_cost_t *sum, const pr_cost_t *cost) {
 static pr_cost_t s_cost(const pr_process_t *process) {
     const pr_msg_counters_t *now = &process->now;
     pr_cost_t cost = process->past;
-    /* A reader reads what it sends, and counts it once. */
-    const pr_cost_t life = {.records = process->stage == PR_STAGE_READER ? now->records_ok : now->records_read,
+    const pr_cost_t life = {.records = now->records_read,
                             .working_us = now->working_us,
                             .wait_input_us = now->wait_input_us,
                             .wait_output_us = now->wait_output_us,

@@ -167,6 +167,7 @@ static bool s_send_ready(pr_reader_t *self) {
     pr_msg_counters_t *counters = &self->daemon->counters;
     counters->batches++;
     counters->bytes += bytes;
+    counters->records_read += batch->range.count;
     counters->records_ok += batch->range.count;
     pr_fault("reader.after-batch");
     return true;

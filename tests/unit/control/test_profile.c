@@ -34,7 +34,7 @@ static pr_msg_counters_t s_counters(uint64_t records, uint64_t working_us, uint6
 
 static void s_hear_reader(pr_profile_t *profile) {
     pr_msg_counters_t reader = s_counters(0, 500000, 100000, 2400000);
-    reader.records_ok = 300000;
+    reader.records_read = 300000;
     pr_profile_counters(profile, PR_STAGE_READER, 1, &reader);
     pr_profile_ended(profile, PR_STAGE_READER, 1, 400000);
 }
