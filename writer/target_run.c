@@ -215,8 +215,8 @@ static int s_is_counted_by_index(pr_target_t *target, const char *table, pr_erro
     int result = 0;
     if (sqlite3_prepare_v2(target->db, sql, -1, &statement, NULL) != SQLITE_OK)
         return pr_target_fail(target, err, "asking for the indexes of table %s", table);
-    for (size_t i = 0; result == 0 && i < target->mapping->derived_count; i++) {
-        const pr_derived_t *derived = &target->mapping->derived[i];
+    for (size_t d = 0; result == 0 && d < target->mapping->derived_count; d++) {
+        const pr_derived_t *derived = &target->mapping->derived[d];
         if (sqlite3_stricmp(derived->child_table, table) != 0)
             continue;
         sqlite3_bind_text(statement, 1, table, -1, SQLITE_STATIC);
