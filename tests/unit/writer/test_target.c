@@ -471,10 +471,11 @@ static void test_full_disk(void **state) {
     }
     assert_int_equal(result, -PR_E_TARGET_FULL);
     /* Of the group that had become full with this record. */
-    snprintf(expected, sizeof expected,
-             "source 1 (modules), records %d to %d: %s: table el_modules: database or disk is full; make room, then the "
-             "same command continues",
-             (int)ordinal - 256, (int)ordinal - 1, fx->path);
+    snprintf(
+        expected, sizeof expected,
+        "source 1 (modules), records %d to %d: %s: table el_modules: database or disk is full; make room, then the "
+        "same command continues",
+        (int)ordinal - 256, (int)ordinal - 1, fx->path);
     assert_string_equal(err.text, expected);
     /* Every call says the same until the rollback. */
     snprintf(again, sizeof again, "%s", err.text);
