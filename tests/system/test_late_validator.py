@@ -43,27 +43,8 @@ def what_was_found(target):
     }
 
 
-class LateValidator(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.holder = pipeline.folder()
-        cls.root = cls.holder.__enter__()
-        generated = pipeline.generate(cls.root / "exports", "--audits", 30, "--modules-per-audit", 120, "--trap", "unknown-status=9",
-                                      "--trap", "orphan-module=3", "--trap", "null-text=200", "--trap", "integer-2-53=4", "--trap", "duplicate-module=20")
-        # Keys that stand twice: in one commit and far apart, alike and with other values.
-        again = [{**world.module(number, index, 0), "id": 9000 + number, "comment": value} for number in (1, 2) for index in (0, 7, 23)
-                 for value in ("later", world.module(number, index, 0)["comment"])]
-        cls.exports = [*generated, *world.make(cls.root / "world", rejects=True), world.write(cls.root / "world", "again", again)]
-        cls.settings = {"batch_bytes": 16384, "window_bytes": 65536, "resend_ms": 300}
-        cls.base = cls.root / "base.db"
-        subprocess.run([pipeline.BIN / "pvrelay", "migrate", "--target", cls.base], check=True, stdout=subprocess.DEVNULL)
-        with contextlib.closing(sqlite3.connect(cls.base)) as db:
-            db.executescript(OWN_ROWS)
-        cls.reference = cls.new_target("reference")
-        config = pipeline.write_config(cls.root / "reference.json", cls.exports, cls.reference, cls.root / "r", **cls.settings)
-        pipeline.run(cls.exports, cls.reference, "--config", config, "--run-dir", cls.root / "r", expect=3)
-        cls.found = what_was_found(cls.reference)
-        cls.rows = pipeline.dump(cls.reference)
+class ByHand(unittest.TestCase):
+    """Daemons that the test starts itself."""
 
     @classmethod
     def tearDownClass(cls):
@@ -86,6 +67,29 @@ class LateValidator(unittest.TestCase):
         who = f"{program}-1" if program == "transformer" else program
         pipeline.wait_until(lambda: process.poll() is not None or pipeline.pid_of(run_dir, who) == process.pid, f"{who} to start")
         return process
+
+
+class LateValidator(ByHand):
+    @classmethod
+    def setUpClass(cls):
+        cls.holder = pipeline.folder()
+        cls.root = cls.holder.__enter__()
+        generated = pipeline.generate(cls.root / "exports", "--audits", 30, "--modules-per-audit", 120, "--trap", "unknown-status=9",
+                                      "--trap", "orphan-module=3", "--trap", "null-text=200", "--trap", "integer-2-53=4", "--trap", "duplicate-module=20")
+        # Keys that stand twice: in one commit and far apart, alike and with other values.
+        again = [{**world.module(number, index, 0), "id": 9000 + number, "comment": value} for number in (1, 2) for index in (0, 7, 23)
+                 for value in ("later", world.module(number, index, 0)["comment"])]
+        cls.exports = [*generated, *world.make(cls.root / "world", rejects=True), world.write(cls.root / "world", "again", again)]
+        cls.settings = {"batch_bytes": 16384, "window_bytes": 65536, "resend_ms": 300}
+        cls.base = cls.root / "base.db"
+        subprocess.run([pipeline.BIN / "pvrelay", "migrate", "--target", cls.base], check=True, stdout=subprocess.DEVNULL)
+        with contextlib.closing(sqlite3.connect(cls.base)) as db:
+            db.executescript(OWN_ROWS)
+        cls.reference = cls.new_target("reference")
+        config = pipeline.write_config(cls.root / "reference.json", cls.exports, cls.reference, cls.root / "r", **cls.settings)
+        pipeline.run(cls.exports, cls.reference, "--config", config, "--run-dir", cls.root / "r", expect=3)
+        cls.found = what_was_found(cls.reference)
+        cls.rows = pipeline.dump(cls.reference)
 
     def begin(self, name):
         """A target, and all daemons but the validator, on their way."""
@@ -193,6 +197,65 @@ class LateValidator(unittest.TestCase):
                      environment={"PVRELAY_FAULT": "validator.after-verdict@5", "PVRELAY_FAULT_MARKER": str(self.root / "run-struck")})
         self.assertTrue((self.root / "run-struck").exists())
         self.assert_as_undisturbed(target)
+
+
+INDEXES = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name NOT GLOB 'pvrelay_*' ORDER BY name"
+
+
+class IndexesLeft(ByHand):
+    """A writer that dies when all is committed and some of the indexes that were put off are built: none is forgotten, whatever comes next."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.holder = pipeline.folder()
+        cls.root = cls.holder.__enter__()
+        cls.exports = pipeline.generate(cls.root / "exports", "--modules", 6000)
+        cls.base = cls.root / "base.db"
+        subprocess.run([pipeline.BIN / "pvrelay", "migrate", "--target", cls.base], check=True, stdout=subprocess.DEVNULL)
+        cls.indexes = pipeline.query(cls.base, INDEXES)
+        cls.reference = cls.new_target("reference")
+        pipeline.run(cls.exports, cls.reference, "--run-dir", cls.root / "r")
+        cls.rows = pipeline.dump(cls.reference)
+
+    def interrupted(self, name):
+        """A run without a validator, whose writer is killed behind the second index; all others are then killed too."""
+        target, run_dir = self.new_target(name), self.root / f"d-{name}"
+        config = pipeline.write_config(self.root / f"{name}.json", self.exports, target, run_dir)
+        others = [self.start(program, config, run_dir) for program in ("reader", "transformer")]
+        writer = self.start("writer", config, run_dir, {"PVRELAY_FAULT": "writer.index-built@2",
+                                                        "PVRELAY_FAULT_MARKER": str(self.root / f"{name}-struck")})
+        writer.wait(timeout=pipeline.DEADLINE)
+        self.assertEqual(writer.returncode, -9, writer.stderr.read())
+        for process in others:
+            process.kill()
+            process.wait()
+        self.assertEqual(pipeline.query(target, "SELECT state FROM pvrelay_run"), [("proving",)])
+        left = pipeline.query(target, "SELECT count(*) FROM pvrelay_deferred_index")[0][0]
+        self.assertGreater(left, 0)
+        self.assertEqual(len(pipeline.query(target, INDEXES)), len(self.indexes) - left)
+        return target, run_dir
+
+    def assert_indexed(self, target):
+        self.assertEqual(pipeline.query(target, INDEXES), self.indexes)
+        self.assertEqual(pipeline.query(target, "SELECT count(*) FROM pvrelay_deferred_index"), [(0,)])
+
+    def test_the_run_goes_on(self):
+        target, run_dir = self.interrupted("on")
+        pipeline.run(self.exports, target, "--run-dir", run_dir)
+        self.assert_indexed(target)
+        self.assertEqual(pipeline.dump(target), self.rows)
+
+    def test_the_run_is_taken_back(self):
+        target, _ = self.interrupted("back")
+        subprocess.run([pipeline.BIN / "pvrelay", "rollback", "--target", target, "--to", "start-of-run"], check=True, stdout=subprocess.DEVNULL)
+        self.assert_indexed(target)
+        self.assertEqual(pipeline.query(target, "SELECT count(*) FROM el_modules"), [(0,)])
+
+    def test_the_run_is_given_up(self):
+        target, run_dir = self.interrupted("up")
+        done = pipeline.run(self.exports, target, "--run-dir", run_dir, "--restart")
+        self.assertIn("Complete: all 6,012 records are in the target", done.stdout)
+        self.assert_indexed(target)
 
 
 if __name__ == "__main__":
