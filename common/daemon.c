@@ -92,7 +92,6 @@ typedef struct {
 } pr_recipe_t;
 
 static void s_publish_counters(pr_recipe_t *recipe, int64_t now_ms);
-static void s_occupy(pr_recipe_t *recipe, pr_occupied_state_t state);
 
 int64_t pr_now_ms(void) {
     struct timespec now;

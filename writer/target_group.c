@@ -100,30 +100,22 @@ static bool s_may_precede(const pr_mapping_t *mapping, const pr_target_row_t *ro
     return row->spec->mode == PR_MODE_ENSURE && row->spec->through_table == NULL;
 }
 
-static int s_prepare(pr_target_t *target, char *text, sqlite3_stmt **ret_statement, pr_error_t *err) {
-    int result = 0;
-    if (sqlite3_prepare_v3(target->db, text, -1, SQLITE_PREPARE_PERSISTENT, ret_statement, NULL) != SQLITE_OK)
-        result = pr_target_fail(target, err, "preparing \"%.200s\"", text);
-    sqlite3_free(text);
-    return result;
-}
-
 int pr_target_group_prepare(pr_target_t *target, pr_target_row_t *row, pr_error_t *err) {
     row->grouped.may_precede = s_may_precede(target->mapping, row);
     if (!s_suits(target->mapping, row))
         return 0;
     row->grouped.size = PR_GROUP_LEAST;
-    int result =
-        s_prepare(target, pr_sql_insert_many(row->spec, row->all.at, row->all.count), &row->grouped.insert, err);
+    int result = pr_target_prepare(target, pr_sql_insert_many(row->spec, row->all.at, row->all.count),
+                                   &row->grouped.insert, err);
     if (result == 0)
-        result = s_prepare(target,
-                           pr_sql_select_many(row->spec, row->key.at, row->key.count, row->grouped.compare.at,
-                                              row->grouped.compare.count),
-                           &row->grouped.select, err);
+        result = pr_target_prepare(target,
+                                   pr_sql_select_many(row->spec, row->key.at, row->key.count, row->grouped.compare.at,
+                                                      row->grouped.compare.count),
+                                   &row->grouped.select, err);
     if (result == 0)
-        result =
-            s_prepare(target, pr_sql_select_many_by_id(row->spec, row->grouped.compare.at, row->grouped.compare.count),
-                      &row->grouped.select_by_id, err);
+        result = pr_target_prepare(
+            target, pr_sql_select_many_by_id(row->spec, row->grouped.compare.at, row->grouped.compare.count),
+            &row->grouped.select_by_id, err);
     return result;
 }
 
@@ -184,9 +176,13 @@ static int s_error(pr_target_t *target, const pr_target_row_t *row, pr_error_t *
     return pr_target_fail(target, err, "table %s", row->spec->table);
 }
 
+static void s_set_done(pr_target_group_t *group, bool done) {
+    for (size_t i = 0; i < group->count; i++)
+        group->records[i].done = done;
+}
+
 /* All or, where a constraint forbids one of them, none. */
 static int s_insert(pr_target_t *target, pr_target_row_t *row, pr_error_t *err) {
-    pr_target_group_t *group = target->group;
     int result = 0;
     if (target->undo != NULL)
         pr_undo_mark(target->undo);
@@ -198,8 +194,7 @@ static int s_insert(pr_target_t *target, pr_target_row_t *row, pr_error_t *err) 
         result = s_error(target, row, err);
     }
     sqlite3_reset(row->grouped.insert);
-    for (size_t i = 0; step == SQLITE_DONE && i < group->count; i++)
-        group->records[i].done = true;
+    s_set_done(target->group, step == SQLITE_DONE);
     return result;
 }
 
@@ -224,22 +219,20 @@ static int s_match(pr_target_t *target, const pr_target_row_t *row, sqlite3_stmt
     int result = step == SQLITE_DONE || step == SQLITE_ROW ? 0 : s_error(target, row, err);
     sqlite3_reset(select);
     *ret_next = ascend && done == group->count && last < INT64_MAX ? last + 1 : 0;
-    for (size_t i = 0; !ascend && i < group->count; i++)
-        group->records[i].done = false;
+    if (!ascend)
+        s_set_done(group, false);
     return result;
 }
 
 /* Those that are there and as they should be: first where they would be if they followed the last group, then by key. */
 static int s_compare(pr_target_t *target, pr_target_row_t *row, pr_error_t *err) {
-    pr_target_group_t *group = target->group;
     int result = 0;
     if (row->grouped.next_id > 0) {
         sqlite3_bind_int64(row->grouped.select_by_id, 1, row->grouped.next_id);
         result = s_match(target, row, row->grouped.select_by_id, &row->grouped.next_id, err);
         if (result < 0 || row->grouped.next_id > 0)
             return result;
-        for (size_t i = 0; i < group->count; i++)
-            group->records[i].done = false;
+        s_set_done(target->group, false);
     }
     return s_match(target, row, row->grouped.select, &row->grouped.next_id, err);
 }

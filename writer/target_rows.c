@@ -75,15 +75,6 @@ void pr_target_rows_destroy(pr_target_t *target) {
     target->lookups_count = 0;
 }
 
-/* Prepare a statement for the whole life of the target; frees the text. */
-static int s_prepare(pr_target_t *target, char *text, sqlite3_stmt **ret_statement, pr_error_t *err) {
-    int result = 0;
-    if (sqlite3_prepare_v3(target->db, text, -1, SQLITE_PREPARE_PERSISTENT, ret_statement, NULL) != SQLITE_OK)
-        result = pr_target_fail(target, err, "preparing \"%.200s\"", text);
-    sqlite3_free(text);
-    return result;
-}
-
 static void s_add(pr_target_columns_t *list, size_t column, size_t room) {
     if (list->at == NULL)
         list->at = pr_xcalloc(room, sizeof *list->at);
@@ -133,7 +124,7 @@ static int s_lookup(pr_target_t *target, const pr_column_t *column, pr_target_lo
     target->lookups = pr_xrealloc(target->lookups, (target->lookups_count + 1) * sizeof(pr_target_lookup_t *));
     target->lookups[target->lookups_count++] = lookup;
     *ret_lookup = lookup;
-    return s_prepare(target, pr_sql_find(lookup->table, "id", lookup->key), &lookup->select, err);
+    return pr_target_prepare(target, pr_sql_find(lookup->table, "id", lookup->key), &lookup->select, err);
 }
 
 /* Where the field of found_through is to be read: rows carry columns, not fields. */
@@ -159,14 +150,15 @@ static int s_prepare_through(pr_target_t *target, const pr_stream_t *stream, pr_
     const pr_row_spec_t *spec = row->spec;
     int result = s_through_source(target, stream, row, err);
     if (result == 0)
-        result = s_prepare(target, pr_sql_find(spec->through_table, spec->through_column, spec->through_key),
-                           &row->through_find, err);
+        result = pr_target_prepare(target, pr_sql_find(spec->through_table, spec->through_column, spec->through_key),
+                                   &row->through_find, err);
     if (result == 0)
-        result = s_prepare(target, pr_sql_select_by_id(spec, row->through_compare.at, row->through_compare.count),
-                           &row->through_select, err);
+        result =
+            pr_target_prepare(target, pr_sql_select_by_id(spec, row->through_compare.at, row->through_compare.count),
+                              &row->through_select, err);
     if (result == 0 && row->through_update.count > 0)
-        result = s_prepare(target, pr_sql_update(spec, row->through_update.at, row->through_update.count),
-                           &row->through_change, err);
+        result = pr_target_prepare(target, pr_sql_update(spec, row->through_update.at, row->through_update.count),
+                                   &row->through_change, err);
     return result;
 }
 
@@ -197,13 +189,13 @@ static int s_prepare_row(pr_target_t *target, const pr_stream_t *stream, pr_targ
             result = s_lookup(target, &spec->columns[i], &row->lookups[i], err);
     }
     if (result == 0)
-        result = s_prepare(target, pr_sql_insert(spec, row->all.at, row->all.count), &row->insert, err);
+        result = pr_target_prepare(target, pr_sql_insert(spec, row->all.at, row->all.count), &row->insert, err);
     if (result == 0)
-        result = s_prepare(target,
-                           pr_sql_select_by_key(spec, row->key.at, row->key.count, row->update.at, row->update.count),
-                           &row->select, err);
+        result = pr_target_prepare(
+            target, pr_sql_select_by_key(spec, row->key.at, row->key.count, row->update.at, row->update.count),
+            &row->select, err);
     if (result == 0 && row->update.count > 0)
-        result = s_prepare(target, pr_sql_update(spec, row->update.at, row->update.count), &row->change, err);
+        result = pr_target_prepare(target, pr_sql_update(spec, row->update.at, row->update.count), &row->change, err);
     if (result == 0 && spec->through_table != NULL)
         result = s_prepare_through(target, stream, row, err);
     return result;
@@ -271,6 +263,6 @@ int pr_target_rows_prepare(pr_target_t *target, pr_error_t *err) {
     for (size_t i = 0; i < mapping->derived_count; i++)
         pr_target_table(target, mapping->derived[i].table);
     for (size_t i = 0; result == 0 && i < mapping->derived_count; i++)
-        result = s_prepare(target, pr_sql_derive(&mapping->derived[i]), &target->derive[i], err);
+        result = pr_target_prepare(target, pr_sql_derive(&mapping->derived[i]), &target->derive[i], err);
     return result;
 }

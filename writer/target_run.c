@@ -244,10 +244,11 @@ static int s_defer_indexes(pr_target_t *target, int64_t run, const pr_plan_t *pl
         const pr_target_stream_t *stream = &target->streams[s];
         for (size_t r = 0; result == 0 && r < stream->stream->rows_count; r++) {
             const pr_target_row_t *row = &stream->rows[r];
+            if (!row->unique || row->spec->through_table != NULL)
+                continue;
             int counted = s_is_counted_by_index(target, row->spec->table, err);
-            result = counted < 0 ? counted : 0;
-            if (counted == 0 && row->unique && row->spec->through_table == NULL)
-                result = pr_deferred_index_put_off(target->db, run, row->spec->table, err);
+            result = counted == 0 ? pr_deferred_index_put_off(target->db, run, row->spec->table, err) : counted;
+            result = result < 0 ? result : 0;
         }
     }
     return result;

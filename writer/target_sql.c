@@ -35,11 +35,18 @@ static void s_names(sqlite3_str *text, const pr_row_spec_t *spec, const size_t *
         sqlite3_str_appendf(text, "%s\"%w\"", i == 0 ? before : ", ", spec->columns[columns[i]].name);
 }
 
-char *pr_sql_insert(const pr_row_spec_t *spec, const size_t *columns, size_t count) {
+/* INSERT up to what is to be inserted into these columns. */
+static sqlite3_str *s_insert(const pr_row_spec_t *spec, const size_t *columns, size_t count) {
     sqlite3_str *text = sqlite3_str_new(NULL);
     sqlite3_str_appendf(text, "INSERT INTO \"%w\" (", spec->table);
     s_names(text, spec, columns, count, "");
-    sqlite3_str_appendall(text, ") VALUES (");
+    sqlite3_str_appendall(text, ")");
+    return text;
+}
+
+char *pr_sql_insert(const pr_row_spec_t *spec, const size_t *columns, size_t count) {
+    sqlite3_str *text = s_insert(spec, columns, count);
+    sqlite3_str_appendall(text, " VALUES (");
     for (size_t i = 0; i < count; i++)
         sqlite3_str_appendf(text, "%s?%d", i == 0 ? "" : ", ", (int)i + 1);
     sqlite3_str_appendall(text, ")");
@@ -60,10 +67,7 @@ char *pr_sql_select_by_key(const pr_row_spec_t *spec, const size_t *key, size_t 
 }
 
 char *pr_sql_insert_many(const pr_row_spec_t *spec, const size_t *columns, size_t count) {
-    sqlite3_str *text = sqlite3_str_new(NULL);
-    sqlite3_str_appendf(text, "INSERT INTO \"%w\" (", spec->table);
-    s_names(text, spec, columns, count, "");
-    sqlite3_str_appendall(text, ")");
+    sqlite3_str *text = s_insert(spec, columns, count);
     for (size_t i = 0; i < count; i++)
         sqlite3_str_appendf(text, "%sc%d", i == 0 ? " SELECT " : ", ", (int)columns[i]);
     sqlite3_str_appendall(text, " FROM " PR_ROW_TABLE);

@@ -66,6 +66,14 @@ int pr_target_fail(pr_target_t *target, pr_error_t *err, const char *doing_forma
     return pr_error_set(err, code, "%s: %s: %s%s", target->path, doing, sqlite3_errmsg(target->db), next);
 }
 
+int pr_target_prepare(pr_target_t *target, char *text, sqlite3_stmt **ret_statement, pr_error_t *err) {
+    int result = 0;
+    if (sqlite3_prepare_v3(target->db, text, -1, SQLITE_PREPARE_PERSISTENT, ret_statement, NULL) != SQLITE_OK)
+        result = pr_target_fail(target, err, "preparing \"%.200s\"", text);
+    sqlite3_free(text);
+    return result;
+}
+
 void pr_target_bind_value(sqlite3_stmt *statement, int at, const pr_value_t *value) {
     switch (value->kind) {
     case PR_NULL:

@@ -139,6 +139,9 @@ size_t pr_target_table(pr_target_t *target, const char *name);
  */
 int pr_target_do(pr_target_t *target, pr_sql_t which, pr_error_t *err, const char *types, ...);
 
+/* Prepare a statement for the whole life of the target. Takes text (sqlite3_free). */
+int pr_target_prepare(pr_target_t *target, char *text, sqlite3_stmt **ret_statement, pr_error_t *err);
+
 /* Bind a fixed statement and hand it out for stepping; reset it after use. */
 sqlite3_stmt *pr_target_bound(pr_target_t *target, pr_sql_t which, const char *types, ...);
 
