@@ -25,6 +25,9 @@
  *  Errors: -PR_E_TARGET…. */
 int pr_deferred_index_put_off(sqlite3 *db, int64_t run, const char *table, pr_error_t *err);
 
+/* Is any listed? Returns 1, 0 or <0. */
+int pr_deferred_index_listed(sqlite3 *db, pr_error_t *err);
+
 /*  Build one of those that are listed. Returns 1, 0 if none is, <0. In a transaction of its own or of the caller's. An
  *  index that somebody made meanwhile counts as built. May block for long. */
 int pr_deferred_index_build(sqlite3 *db, pr_error_t *err);

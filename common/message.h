@@ -87,7 +87,7 @@ enum { PR_STAGE_COUNT = 5 };
     F(u64, rejected, "records of it that were rejected")
 #define PR_FIELDS_FINISH(F)                                                                                            \
     F(i64, checkpoint, "number of the run's last checkpoint")                                                          \
-    F(u8, part, "pr_whole_part_t: 1 what the rows say, 2 the database file")
+    F(u8, part, "pr_whole_part_t: 1 what the rows say, 2 the database file, 3 both")
 #define PR_FIELDS_VERDICT(F)                                                                                           \
     F(i64, checkpoint, "number of the checkpoint; 0: the whole")                                                       \
     F(u8, part, "of the whole: as FINISH; else 0")                                                                     \
@@ -158,11 +158,12 @@ typedef enum {
 #define PR_COMMIT_BOUNDS_US                                                                                            \
     { 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, 30000000 }
 
-/* The parts of the proof of the whole. */
+/* The parts of the proof of the whole: bits. */
 typedef enum {
     PR_WHOLE_NONE = 0,
     PR_WHOLE_CONTENT = 1, /* what the rows and the books say; indexes may still be built meanwhile */
-    PR_WHOLE_FILE = 2     /* that the database file is sound, all its indexes included */
+    PR_WHOLE_FILE = 2,    /* that the database file is sound, all its indexes included */
+    PR_WHOLE_BOTH = PR_WHOLE_CONTENT | PR_WHOLE_FILE
 } pr_whole_part_t;
 
 typedef enum {
@@ -216,7 +217,7 @@ typedef struct {
 } pr_message_t;
 
 enum {
-    PR_PROTOCOL_VERSION = 4,
+    PR_PROTOCOL_VERSION = 5,
     PR_MESSAGE_MAX_BYTES = 4096, /* of the first frame, encoded */
     PR_MESSAGE_MAX_FRAMES = 3
 };

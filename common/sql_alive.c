@@ -32,11 +32,16 @@ void pr_sql_prepare(void) {
     if (prepared)
         return;
     int counting = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    int threads = sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    int threads = sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
     assert(counting == SQLITE_OK && threads == SQLITE_OK); /* else SQLite is in use already */
     (void)counting;
     (void)threads;
     prepared = true;
+}
+
+void pr_sql_give_sign(void) {
+    if (s_alive != NULL)
+        s_alive(s_context);
 }
 
 void pr_sql_alive(void (*alive)(void *context), void *context) {

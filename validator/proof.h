@@ -54,10 +54,10 @@ int pr_proof_range(pr_proof_t *proof, pr_range_t range, pr_proof_list_t *list, u
  *  plan) are proved too. */
 int pr_proof_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err);
 
-/* Prove that the database file is sound: quick_check. */
+/* Prove that the database file is sound: quick_check (validator/file_check.h). */
 int pr_proof_file(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err);
 
-/* Prove both. */
+/* Prove both, at the same time. */
 int pr_proof_whole(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err);
 
 #endif

@@ -22,6 +22,7 @@
 
 #include "common/alloc.h"
 #include "validator/database.h"
+#include "validator/file_check.h"
 #include "validator/proof_parts.h"
 
 /* Every source's checkpoints: their records add up to the planned ones, and each record is accounted for. */
@@ -64,10 +65,6 @@ static const char *const S_CHECKS[] = {
     "FROM pvrelay_made m JOIN pvrelay_reject r ON r.run = m.run AND r.source = m.source AND r.ordinal = m.ordinal "
     "WHERE m.run = ?1 ORDER BY m.table_name, m.row_id",
 };
-
-/* Whatever the exports are, the file is whole. */
-static const char S_QUICK_CHECK[] =
-    "SELECT 0, '', '', '', 'quick_check', 'ok', quick_check FROM pragma_quick_check(100) WHERE quick_check <> 'ok'";
 
 static const char S_TABLES[] = "PRAGMA query_only = 0; PRAGMA temp_store = memory;"
                                "CREATE TEMP TABLE IF NOT EXISTS pr_group (n INTEGER PRIMARY KEY, \"key\");"
@@ -359,10 +356,17 @@ int pr_proof_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) 
 }
 
 int pr_proof_file(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
-    return s_check(proof, sqlite3_mprintf("%s", S_QUICK_CHECK), list, err);
+    pr_file_check_t *check = NULL;
+    int result = pr_file_check_begin(proof->path, &check, err);
+    return result == 0 ? pr_file_check_end(&check, list, err) : result;
 }
 
 int pr_proof_whole(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
-    int result = pr_proof_content(proof, list, err);
-    return result == 0 ? pr_proof_file(proof, list, err) : result;
+    pr_file_check_t *check = NULL;
+    int result = pr_file_check_begin(proof->path, &check, err);
+    if (result < 0)
+        return result;
+    result = pr_proof_content(proof, list, err);
+    int checked = pr_file_check_end(&check, list, result == 0 ? err : NULL);
+    return result == 0 ? checked : result;
 }

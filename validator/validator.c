@@ -111,19 +111,19 @@ static int s_on_commit(pr_validator_t *self, const pr_msg_commit_t *commit, pr_e
 }
 
 static int s_on_finish(pr_validator_t *self, const pr_msg_finish_t *finish, pr_error_t *err) {
-    int result = 0;
-    if (finish->part == PR_WHOLE_CONTENT) {
-        pr_fault("validator.before-content");
-        result = pr_proof_content(self->proof, self->list, err);
-    } else if (finish->part == PR_WHOLE_FILE) {
-        pr_fault("validator.before-file");
-        result = pr_proof_file(self->proof, self->list, err);
-    } else {
+    static int (*const proofs[])(pr_proof_t *, pr_proof_list_t *, pr_error_t *) = {
+        [PR_WHOLE_CONTENT] = pr_proof_content, [PR_WHOLE_FILE] = pr_proof_file, [PR_WHOLE_BOTH] = pr_proof_whole};
+    if (finish->part == PR_WHOLE_NONE || finish->part > PR_WHOLE_BOTH) {
         pr_error_t dropped = PR_ERROR_INIT;
         pr_error_set(&dropped, PR_E_PROTOCOL, "FINISH of part %u, which there is not", finish->part);
         pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_CONTENT, &dropped);
         return 0;
     }
+    if (finish->part & PR_WHOLE_CONTENT)
+        pr_fault("validator.before-content");
+    if (finish->part & PR_WHOLE_FILE)
+        pr_fault("validator.before-file");
+    int result = proofs[finish->part](self->proof, self->list, err);
     return result < 0 ? result : s_send_verdict(self, 0, (pr_whole_part_t)finish->part, 0, err);
 }
 

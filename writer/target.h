@@ -116,7 +116,10 @@ void pr_target_batch_rollback(pr_target_t *target);
  *  one transaction. */
 int pr_target_run_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, pr_error_t *err);
 
-/*  Build one of the indexes that were put off, in a transaction of its own. Returns 1, 0 if none is left, or <0. May block
+/* Are there indexes that were put off? Returns 1, 0 or <0. */
+int pr_target_indexes_left(pr_target_t *target, pr_error_t *err);
+
+/*  Build one of these indexes, in a transaction of its own. Returns 1, 0 if none is left, or <0. May block
  *  for long. */
 int pr_target_build_index(pr_target_t *target, pr_error_t *err);
 

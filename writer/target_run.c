@@ -254,6 +254,15 @@ static int s_defer_indexes(pr_target_t *target, int64_t run, const pr_plan_t *pl
     return result;
 }
 
+int pr_target_indexes_left(pr_target_t *target, pr_error_t *err) {
+    pr_error_t local = PR_ERROR_INIT;
+    int result = pr_target_again(target, err);
+    if (result < 0)
+        return result;
+    result = pr_deferred_index_listed(target->db, &local);
+    return result < 0 ? pr_error_set(err, local.code, "%s: %s", target->path, local.text) : result;
+}
+
 /*  Indexes are sorted in files: measured, that is a fifth faster than in memory, which moreover would have to hold all of
  *  one. The sorter takes as much memory as the page cache may have, and does not get faster by it. */
 int pr_target_build_index(pr_target_t *target, pr_error_t *err) {

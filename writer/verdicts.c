@@ -10,10 +10,12 @@
  *      last                 newest checkpoint put into `out`; beyond it the target is asked
  *      taken[]              verdicts that came, not recorded yet: they join the next batch's transaction
  *
- *  The whole is proved last, in two parts, one after the other:
+ *  The whole is proved last, in two parts: what the rows say, which can be asked for as soon as all commits have verdicts,
+ *  and that the file is sound, once all indexes are built. What can be asked for is asked for together:
  *
- *      all commits have verdicts     FINISH(content)  -->  its verdict is kept in `content`
- *      and all indexes are built     FINISH(file)     -->  both are recorded, and the run can end
+ *      indexes are still built     FINISH(content)  -->  its verdict is kept in `content`
+ *      then                        FINISH(file)     -->  both are recorded, and the run can end
+ *      none is left to be built    FINISH(both)     -->  it is recorded, and the run can end
  *
  *  A crash loses all of it and nothing: what has no verdict in the target is sent again, and the whole is asked for from
  *  its beginning. What a validator said of the content before it died stays said: nothing has changed since.
@@ -136,9 +138,9 @@ int pr_verdicts_send(pr_verdicts_t *self, int64_t now_ms, pr_whole_part_t whole,
         return result;
     s_send_commits(self, now_ms);
     bool all_answered = self->count == 0 && self->taken_count == 0 && self->last >= self->run->checkpoint;
-    pr_whole_part_t next = self->content == NULL ? PR_WHOLE_CONTENT : PR_WHOLE_FILE;
-    if (all_answered && self->asked == PR_WHOLE_NONE && next <= whole)
-        s_send_finish(self, next, now_ms);
+    unsigned part = self->content == NULL ? whole : whole & (unsigned)~PR_WHOLE_CONTENT;
+    if (all_answered && self->asked == PR_WHOLE_NONE && part != PR_WHOLE_NONE)
+        s_send_finish(self, (pr_whole_part_t)part, now_ms);
     return 0;
 }
 
@@ -198,22 +200,24 @@ static uint64_t s_answered(pr_verdicts_t *self, size_t at) {
     return records;
 }
 
-/*  A verdict of the whole. That of its content is kept, that of the file completes it: the failures of both are recorded
- *  as one verdict. Takes taken->list. */
+/*  A verdict of the whole. That of its content alone is kept until that of the file completes it: the failures of both are
+ *  recorded as one verdict. Takes taken->list. */
 static int s_take_part(pr_verdicts_t *self, pr_taken_t *taken, bool *ret_whole, pr_error_t *err) {
-    bool complete = self->asked == PR_WHOLE_FILE;
+    pr_whole_part_t part = self->asked;
     self->asked = PR_WHOLE_NONE; /* it has been answered: another answer was not asked for */
-    if (!complete) {
+    if (part == PR_WHOLE_CONTENT) {
         self->content = taken->list;
         pr_fault("writer.content-proved");
         return 0;
     }
+    *ret_whole = true;
+    if (part == PR_WHOLE_BOTH)
+        return s_record(self, taken, err);
     for (size_t i = 0; i < taken->list->failures_count; i++)
         pr_proof_list_add_failure(self->content, &taken->list->failures[i]);
     pr_proof_list_destroy(&taken->list);
     taken->list = self->content;
     self->content = NULL;
-    *ret_whole = true;
     return s_record(self, taken, err);
 }
 

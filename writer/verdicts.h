@@ -17,7 +17,7 @@ pr_verdicts_t *pr_verdicts_new(pr_daemon_t *daemon, pr_target_t *target, pr_targ
 void pr_verdicts_destroy(pr_verdicts_t **verdicts);
 
 /*  Send the validator what is committed and was not sent yet, as far as there is room: COMMITs, and once all of them have
- *  their verdicts, FINISH for the parts of the whole up to `whole`, one after the other. What it has not answered for long
+ *  their verdicts, FINISH for those parts in `whole` that are not proved yet. What it has not answered for long
  *  is sent again. Call it every turn. Errors: of the target. */
 int pr_verdicts_send(pr_verdicts_t *verdicts, int64_t now_ms, pr_whole_part_t whole, pr_error_t *err);
 

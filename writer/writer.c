@@ -479,6 +479,13 @@ static int s_on_plan(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) 
     return result;
 }
 
+static int s_begin_proving(pr_writer_t *self, pr_error_t *err) {
+    int left = pr_target_indexes_left(self->target, err);
+    self->state = PR_PROGRESS_PROVING;
+    self->indexed = left == 0;
+    return left < 0 ? left : 0;
+}
+
 static int s_on_end(pr_writer_t *self, const pr_msg_end_t *end, pr_error_t *err) {
     if (self->state != PR_PROGRESS_STREAMING || end->plan_digest != self->run.plan_digest ||
         self->position.source < self->plan->count)
@@ -490,9 +497,10 @@ static int s_on_end(pr_writer_t *self, const pr_msg_end_t *end, pr_error_t *err)
     if (result < 0)
         return result;
     pr_fault("writer.end-after-finish");
-    self->state = PR_PROGRESS_PROVING;
-    s_publish(self);
-    return 0;
+    result = s_begin_proving(self, err);
+    if (result == 0)
+        s_publish(self);
+    return result;
 }
 
 static pr_peer_t *s_peer(pr_writer_t *self, pr_stage_t stage, uint32_t instance) {
@@ -590,11 +598,11 @@ static int s_on_message(void *context, pr_inbound_t *inbound, pr_error_t *err) {
     return result < 0 ? pr_error_set(err, failure.code, "%s", failure.text) : 0;
 }
 
-/* How much of the whole can be proved by now. */
+/* The parts of the whole that can be proved by now. */
 static pr_whole_part_t s_provable(const pr_writer_t *self) {
     if (self->state != PR_PROGRESS_PROVING)
         return PR_WHOLE_NONE;
-    return self->indexed ? PR_WHOLE_FILE : PR_WHOLE_CONTENT;
+    return self->indexed ? PR_WHOLE_BOTH : PR_WHOLE_CONTENT;
 }
 
 /* Once a turn: what is due by time or by state. */
@@ -756,8 +764,10 @@ static int s_find_run(pr_writer_t *self, pr_error_t *err) {
                             (long long)self->run.number);
     case PR_RUN_STREAMING:
     case PR_RUN_PROVING:
-        self->state = self->run.state == PR_RUN_STREAMING ? PR_PROGRESS_STREAMING : PR_PROGRESS_PROVING;
-        return s_check_run(self, err);
+        self->state = PR_PROGRESS_STREAMING;
+        if (self->run.state == PR_RUN_PROVING)
+            found = s_begin_proving(self, err);
+        return found < 0 ? found : s_check_run(self, err);
     case PR_RUN_COMPLETE:
         self->state = PR_PROGRESS_COMPLETE;
         self->ended_ms = pr_now_ms();

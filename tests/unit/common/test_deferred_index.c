@@ -77,7 +77,9 @@ static void test_there_and_back(void **state) {
     s_do("INSERT INTO \"a \"\"b\" (k, v, w) VALUES ('x', 1, 'a'), ('y', 9, 'b')");
     assert_int_equal(pr_deferred_index_build(s_db, &err), 1);
     s_assert_text("SELECT count(*) FROM pvrelay_deferred_index", "1");
+    assert_int_equal(pr_deferred_index_listed(s_db, &err), 1);
     assert_int_equal(pr_deferred_index_build(s_db, &err), 1);
+    assert_int_equal(pr_deferred_index_listed(s_db, &err), 0);
     assert_int_equal(pr_deferred_index_build(s_db, &err), 0);
     s_assert_text(S_TEXTS, before);
     s_assert_text("PRAGMA integrity_check", "ok");
@@ -136,6 +138,7 @@ static void test_old_books(void **state) {
     (void)state;
     pr_error_t err = PR_ERROR_INIT;
     s_do("DROP TABLE pvrelay_deferred_index");
+    assert_int_equal(pr_deferred_index_listed(s_db, &err), 0);
     assert_int_equal(pr_deferred_index_build_all(s_db, &err), 0);
 }
 

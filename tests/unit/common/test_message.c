@@ -107,7 +107,7 @@ static void test_refusals(void **state) {
     buffer[3] = 99;
     s_refused(buffer, size, 1, "unknown message 99");
     buffer[2] = 1;
-    s_refused(buffer, size, 1, "protocol version 1, this program speaks 4");
+    s_refused(buffer, size, 1, "protocol version 1, this program speaks 5");
     buffer[0] = 'X';
     s_refused(buffer, size, 1, "not a message of pvrelay");
     s_refused(buffer, 0, 1, "not a message of pvrelay");
