@@ -13,6 +13,7 @@
  */
 #include "common/rows.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,16 +124,33 @@ typedef struct {
     };
 } s_item_t;
 
-/* A number of width bytes, big-endian; false if they are not all there. */
+/* The big-endian number of width bytes: 1, 2, 4 or 8. */
+static uint64_t s_number(const uint8_t *at, unsigned width) {
+    uint16_t two;
+    uint32_t four;
+    uint64_t eight;
+    switch (width) {
+    case 1:
+        return *at;
+    case 2:
+        memcpy(&two, at, sizeof(two));
+        return be16toh(two);
+    case 4:
+        memcpy(&four, at, sizeof(four));
+        return be32toh(four);
+    default:
+        memcpy(&eight, at, sizeof(eight));
+        return be64toh(eight);
+    }
+}
+
+/* That number; false if its bytes are not all there. */
 static bool s_take(s_cursor_t *cursor, unsigned width, uint64_t *ret_number) {
-    uint64_t number = 0;
     if ((size_t)(cursor->end - cursor->at) < width) {
         return false;
     }
-    for (unsigned i = 0; i < width; i++) {
-        number = number << 8 | *cursor->at++;
-    }
-    *ret_number = number;
+    *ret_number = s_number(cursor->at, width);
+    cursor->at += width;
     return true;
 }
 
@@ -200,7 +218,7 @@ static bool s_take_short(s_cursor_t *cursor, unsigned head, s_item_t *ret_item) 
 }
 
 /* The next item; of an array its head alone. */
-static bool s_item(s_cursor_t *cursor, s_item_t *ret_item) {
+static inline bool s_item(s_cursor_t *cursor, s_item_t *ret_item) {
     uint64_t size;
     if (cursor->at == cursor->end) {
         return false;
@@ -236,29 +254,6 @@ static bool s_item(s_cursor_t *cursor, s_item_t *ret_item) {
     default: /* maps, extensions, booleans, float 32: not in the grammar */
         return s_take_short(cursor, head, ret_item);
     }
-}
-
-/* ---- UTF-8 ---- */
-
-static bool s_is_utf8(const char *text, size_t size) {
-    size_t at = 0;
-    while (at < size) {
-        uint64_t eight;
-        uint32_t point;
-        if (size - at >= sizeof(eight)) {
-            memcpy(&eight, text + at, sizeof(eight));
-            if ((eight & UINT64_C(0x8080808080808080)) == 0) {
-                at += sizeof(eight);
-                continue;
-            }
-        }
-        size_t character = pr_utf8_character(text + at, size - at, &point);
-        if (character == 0) {
-            return false;
-        }
-        at += character;
-    }
-    return true;
 }
 
 /* ---- reading ---- */
@@ -322,7 +317,7 @@ static bool s_value(s_cursor_t *cursor, pr_value_t *ret_value) {
         return true;
     case S_STR:
         *ret_value = pr_value_text(item.data, item.size);
-        return s_is_utf8(item.data, item.size);
+        return pr_utf8_is_valid(item.data, item.size);
     case S_BIN:
     case S_ARRAY:
         break;

@@ -297,11 +297,10 @@ static int s_store_shapes(pr_undo_t *undo, int64_t checkpoint, pr_error_t *err) 
 
 int pr_undo_store(pr_undo_t *undo, int64_t checkpoint, pr_error_t *err) {
     size_t size = 0;
-    void *changes = NULL;
+    const void *changes = NULL;
     int result = pr_recorder_end(undo->recorder, &changes, &size, err);
     if (result == 0)
         result = s_store_changes(undo, checkpoint, changes, size, err);
-    sqlite3_free(changes);
     for (size_t i = 0; result == 0 && i < undo->count; i++)
         result = s_store_sequence(undo, checkpoint, i, err);
     return result == 0 ? s_store_shapes(undo, checkpoint, err) : result;

@@ -31,6 +31,7 @@
 #define SQLITE_ENABLE_PREUPDATE_HOOK 1
 #include "common/undo_record.h"
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -82,6 +83,7 @@ struct pr_recorder {
     size_t seen_count, seen_room;
     size_t mark_segments;
     size_t *mark_sizes; /* as tables: of the last segment at the mark */
+    s_bytes_t joined;   /* the changeset of the last recording */
 };
 
 /* ---- bytes ---- */
@@ -110,22 +112,25 @@ static void s_put_bytes(s_bytes_t *bytes, const void *data, size_t size) {
 
 /* SQLite's varint of a size below 2^31: seven bits a byte, the highest first. */
 static void s_put_varint(s_bytes_t *bytes, uint32_t number) {
-    unsigned char reversed[5];
-    int count = 0;
-    do {
-        reversed[count] = (unsigned char)((number & 0x7f) | (count > 0 ? 0x80 : 0));
-        number >>= 7;
-        count++;
-    } while (number > 0);
-    while (count > 0)
-        s_put_byte(bytes, reversed[--count]);
+    unsigned shift = 0;
+    while (number >> shift >= 0x80)
+        shift += 7;
+    for (; shift > 0; shift -= 7)
+        s_put_byte(bytes, (unsigned char)(number >> shift | 0x80));
+    s_put_byte(bytes, (unsigned char)(number & 0x7f));
+}
+
+static void s_put_text(s_bytes_t *bytes, unsigned char type, const void *data, size_t size) {
+    s_put_byte(bytes, type);
+    s_put_varint(bytes, (uint32_t)size);
+    s_put_bytes(bytes, data, size);
 }
 
 static void s_put_64(s_bytes_t *bytes, unsigned char type, uint64_t number) {
-    unsigned char *at = s_reserve(bytes, 9);
-    *at++ = type;
-    for (int shift = 56; shift >= 0; shift -= 8)
-        *at++ = (unsigned char)(number >> shift);
+    uint64_t big_endian = htobe64(number);
+    unsigned char *at = s_reserve(bytes, 1 + sizeof big_endian);
+    *at = type;
+    memcpy(at + 1, &big_endian, sizeof big_endian);
 }
 
 static void s_put_real(s_bytes_t *bytes, double real) {
@@ -151,11 +156,8 @@ static void s_put_value(s_bytes_t *bytes, sqlite3_value *value, bool real) {
     case SQLITE_BLOB: {
         /* The size first: that makes UTF-8 of what is not. And not sqlite3_value_text, which copies the text to have a
          * NUL behind it. */
-        uint32_t size = (uint32_t)sqlite3_value_bytes(value);
-        const void *data = sqlite3_value_blob(value);
-        s_put_byte(bytes, (unsigned char)type);
-        s_put_varint(bytes, size);
-        s_put_bytes(bytes, data, size);
+        size_t size = (size_t)sqlite3_value_bytes(value);
+        s_put_text(bytes, (unsigned char)type, sqlite3_value_blob(value), size);
         break;
     }
     default:
@@ -544,6 +546,7 @@ void pr_recorder_destroy(pr_recorder_t **recorder) {
     free(dying->segments);
     free(dying->seen);
     free(dying->mark_sizes);
+    free(dying->joined.at);
     free(dying);
     *recorder = NULL;
 }
@@ -571,67 +574,50 @@ static void s_put_header(s_bytes_t *bytes, const s_table_t *table) {
     s_put_bytes(bytes, table->name, strlen(table->name) + 1);
 }
 
-/* A segment as a changeset of its own. The memory is the caller's. */
-static void s_join(const pr_recorder_t *recorder, const s_segment_t *segment, s_bytes_t *bytes) {
-    bytes->used = 0;
+/* A segment as a changeset of its own. */
+static void s_join(pr_recorder_t *recorder, const s_segment_t *segment) {
+    recorder->joined.used = 0;
     for (size_t i = 0; i < recorder->tables_count; i++) {
         if (segment->changes[i].used == 0)
             continue;
-        s_put_header(bytes, &recorder->tables[i]);
-        s_put_bytes(bytes, segment->changes[i].at, segment->changes[i].used);
+        s_put_header(&recorder->joined, &recorder->tables[i]);
+        s_put_bytes(&recorder->joined, segment->changes[i].at, segment->changes[i].used);
     }
 }
 
-/* Several segments as one changeset: the extension merges what they do to the same row. */
-static int s_merge(const pr_recorder_t *recorder, void **ret_changes, size_t *ret_size) {
+/* Several segments as one changeset, in the place of the joined ones: the extension merges what they do to the same row. */
+static int s_merge(pr_recorder_t *recorder) {
     sqlite3_changegroup *group = NULL;
-    s_bytes_t bytes = {.at = NULL};
+    void *changes = NULL;
     int size = 0;
     int code = sqlite3changegroup_new(&group);
     for (size_t i = 0; code == SQLITE_OK && i < recorder->segments_count; i++) {
-        s_join(recorder, &recorder->segments[i], &bytes);
-        if (bytes.used > 0)
-            code = sqlite3changegroup_add(group, (int)bytes.used, bytes.at);
+        s_join(recorder, &recorder->segments[i]);
+        if (recorder->joined.used > 0)
+            code = sqlite3changegroup_add(group, (int)recorder->joined.used, recorder->joined.at);
     }
     if (code == SQLITE_OK)
-        code = sqlite3changegroup_output(group, &size, ret_changes);
+        code = sqlite3changegroup_output(group, &size, &changes);
+    recorder->joined.used = 0;
     if (code == SQLITE_OK)
-        *ret_size = (size_t)size;
+        s_put_bytes(&recorder->joined, changes, (size_t)size);
+    sqlite3_free(changes);
     sqlite3changegroup_delete(group);
-    free(bytes.at);
     return code;
 }
 
-static int s_copy(const pr_recorder_t *recorder, void **ret_changes, size_t *ret_size) {
-    s_bytes_t bytes = {.at = NULL};
-    int code = SQLITE_OK;
-    s_join(recorder, &recorder->segments[0], &bytes);
-    void *changes = bytes.used > 0 ? sqlite3_malloc64(bytes.used) : NULL;
-    if (bytes.used > 0 && changes == NULL)
-        code = SQLITE_NOMEM;
-    else if (bytes.used > 0)
-        memcpy(changes, bytes.at, bytes.used);
-    if (code == SQLITE_OK) {
-        *ret_changes = changes;
-        *ret_size = bytes.used;
-    }
-    free(bytes.at);
-    return code;
-}
-
-int pr_recorder_end(pr_recorder_t *recorder, void **ret_changes, size_t *ret_size, pr_error_t *err) {
-    void *changes = NULL;
-    size_t size = 0;
+int pr_recorder_end(pr_recorder_t *recorder, const void **ret_changes, size_t *ret_size, pr_error_t *err) {
     int code = recorder->failed;
+    recorder->joined.used = 0;
     if (code == SQLITE_OK && recorder->segments_count == 1)
-        code = s_copy(recorder, &changes, &size);
+        s_join(recorder, &recorder->segments[0]);
     else if (code == SQLITE_OK && recorder->segments_count > 1)
-        code = s_merge(recorder, &changes, &size);
+        code = s_merge(recorder);
     pr_recorder_drop(recorder);
     if (code != SQLITE_OK)
         return pr_error_set(err, PR_E_TARGET, "%s: recording changes: %s", sqlite3_db_filename(recorder->db, "main"),
                             sqlite3_errstr(code));
-    *ret_changes = changes;
-    *ret_size = size;
+    *ret_size = recorder->joined.used;
+    *ret_changes = *ret_size > 0 ? recorder->joined.at : NULL;
     return 0;
 }

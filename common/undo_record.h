@@ -28,9 +28,9 @@ void pr_recorder_mark(pr_recorder_t *recorder);
 /* Drop what was recorded since the mark, or since the begin: the database has taken it back. */
 void pr_recorder_rewind(pr_recorder_t *recorder);
 
-/*  End the recording. ret_changes: the changeset, *returns new* (sqlite3_free); NULL and size 0 if nothing has changed.
- *  Errors: -PR_E_TARGET…, also one met while recording. */
-int pr_recorder_end(pr_recorder_t *recorder, void **ret_changes, size_t *ret_size, pr_error_t *err);
+/*  End the recording. ret_changes: the changeset, borrowed until the next end or destroy; NULL and size 0 if nothing has
+ *  changed. Errors: -PR_E_TARGET…, also one met while recording. */
+int pr_recorder_end(pr_recorder_t *recorder, const void **ret_changes, size_t *ret_size, pr_error_t *err);
 
 /* End the recording and drop it. */
 void pr_recorder_drop(pr_recorder_t *recorder);

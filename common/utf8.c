@@ -2,6 +2,8 @@
 /* UTF-8, strictly. */
 #include "common/utf8.h"
 
+#include <string.h>
+
 size_t pr_utf8_character(const char *text, size_t size, uint32_t *ret_point) {
     const uint8_t *bytes = (const uint8_t *)text;
     uint8_t first = bytes[0];
@@ -25,4 +27,34 @@ size_t pr_utf8_character(const char *text, size_t size, uint32_t *ret_point) {
     }
     *ret_point = point;
     return want;
+}
+
+/* Are all bytes below 0x80? Eight at a time; the last eight may have been looked at in part already. */
+static bool s_is_ascii(const char *text, size_t size) {
+    uint64_t all = 0;
+    uint64_t eight;
+    size_t at = 0;
+    if (size < sizeof eight) {
+        for (; at < size; at++)
+            all |= (uint8_t)text[at];
+        return (all & 0x80) == 0;
+    }
+    for (; at < size - sizeof eight; at += sizeof eight) {
+        memcpy(&eight, text + at, sizeof eight);
+        all |= eight;
+    }
+    memcpy(&eight, text + size - sizeof eight, sizeof eight);
+    return ((all | eight) & UINT64_C(0x8080808080808080)) == 0;
+}
+
+bool pr_utf8_is_valid(const char *text, size_t size) {
+    uint32_t point;
+    if (s_is_ascii(text, size))
+        return true;
+    for (size_t at = 0, character; at < size; at += character) {
+        character = pr_utf8_character(text + at, size - at, &point);
+        if (character == 0)
+            return false;
+    }
+    return true;
 }

@@ -56,17 +56,6 @@ static bool s_is_ours(const char *name) {
     return s_is_one_of(name, ours);
 }
 
-static bool s_is_utf8(const char *name) {
-    uint32_t point;
-    size_t size = strlen(name);
-    for (size_t used = 0; size > 0; name += used, size -= used) {
-        used = pr_utf8_character(name, size, &point);
-        if (used == 0)
-            return false;
-    }
-    return true;
-}
-
 static char *s_join(const char *folder, const char *name) {
     return pr_xasprintf("%s/%s", folder, name);
 }
@@ -219,7 +208,7 @@ void pr_spool_set_release(pr_spool_set_t *set) {
 /* Can it be read? It is not read: FIFOs and devices would block. */
 static void s_check_file(pr_spool_set_t *set, const char *path) {
     struct stat status;
-    if (!s_is_utf8(path)) {
+    if (!pr_utf8_is_valid(path, strlen(path))) {
         pr_error_set(&set->wrong, PR_E_UNREADABLE, "%s: its name is not UTF-8", path);
         return;
     }
@@ -239,7 +228,7 @@ static void s_check_file(pr_spool_set_t *set, const char *path) {
 /* Takes path. */
 static void s_add_file(pr_spool_set_t *set, char *path) {
     s_check_file(set, path);
-    if (!s_is_utf8(path)) { /* no configuration can hold it */
+    if (!pr_utf8_is_valid(path, strlen(path))) { /* no configuration can hold it */
         free(path);
         return;
     }
@@ -270,7 +259,7 @@ static void s_look_into(pr_spool_set_t *set) {
     int type = s_look(set->folder, set->name, NULL);
     if (type == 0)
         pr_error_set(&set->wrong, PR_E_UNREADABLE, "%s: the set has vanished", set->folder);
-    else if (type == S_IFDIR && s_is_utf8(path))
+    else if (type == S_IFDIR && pr_utf8_is_valid(path, strlen(path)))
         s_look_into_folder(set, path);
     else if (type == S_IFDIR)
         pr_error_set(&set->wrong, PR_E_UNREADABLE, "%s: its name is not UTF-8", path);

@@ -68,24 +68,26 @@ static void s_bind(sqlite3_stmt *statement, const pr_target_row_t *row, const pr
         pr_target_bind_value(statement, (int)i + 1, &row->values[columns->at[i]]);
 }
 
-/* Equal as stored: the same kind and content. A column's affinity may have turned an integer into a real or back. */
+/*  Equal as stored: the same kind and content. A column's affinity may have turned an integer into a real or back.
+ *  The stored value is fetched once, and asked for what it holds: each sqlite3_column_* call would look it up anew. Allowed
+ *  as the connection has no mutex: SQLite then tells no protected values from unprotected ones. */
 static bool s_stored_equal(sqlite3_stmt *statement, int at, const pr_value_t *value) {
-    int type = sqlite3_column_type(statement, at);
+    sqlite3_value *stored = sqlite3_column_value(statement, at);
+    int type = sqlite3_value_type(stored);
     switch (value->kind) {
     case PR_NULL:
         return type == SQLITE_NULL;
     case PR_INTEGER:
-        return (type == SQLITE_INTEGER && sqlite3_column_int64(statement, at) == value->integer) ||
+        return (type == SQLITE_INTEGER && sqlite3_value_int64(stored) == value->integer) ||
                (type == SQLITE_FLOAT && value->integer >= -(1LL << 53) && value->integer <= 1LL << 53 &&
-                sqlite3_column_double(statement, at) == (double)value->integer);
+                sqlite3_value_double(stored) == (double)value->integer);
     case PR_REAL:
-        return (type == SQLITE_FLOAT || type == SQLITE_INTEGER) && sqlite3_column_double(statement, at) == value->real;
+        return (type == SQLITE_FLOAT || type == SQLITE_INTEGER) && sqlite3_value_double(stored) == value->real;
     case PR_TEXT: {
-        if (type != SQLITE_TEXT)
+        /* The size first: that makes UTF-8 of what is not. And no sqlite3_value_text, which wants a NUL behind it. */
+        if (type != SQLITE_TEXT || (size_t)sqlite3_value_bytes(stored) != value->text.size)
             return false;
-        const unsigned char *text = sqlite3_column_text(statement, at);
-        size_t size = (size_t)sqlite3_column_bytes(statement, at);
-        return size == value->text.size && (size == 0 || memcmp(text, value->text.data, size) == 0);
+        return value->text.size == 0 || memcmp(sqlite3_value_blob(stored), value->text.data, value->text.size) == 0;
     }
     }
     return false;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -61,10 +62,37 @@ static void test_what_is_none(void **state) {
     }
 }
 
+/* Every length, and every place of a character or of a stray byte in it: eight bytes are looked at together. */
+static void test_texts(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        bool valid;
+    } pieces[] = {{"a", true},         {"\xc3\xa9", true},     {"\xe2\x82\xac", true}, {"\xf0\x9f\x98\x80", true},
+                  {"\x80", false},     {"\xff", false},        {"\xc3", false},        {"\xe2\x82", false},
+                  {"\xc0\x80", false}, {"\xc3\xa9\x80", false}};
+    assert_true(pr_utf8_is_valid(NULL, 0));
+    for (size_t size = 1; size <= 40; size++) {
+        for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+            size_t piece = strlen(pieces[i].bytes);
+            for (size_t at = 0; at + piece <= size; at++) {
+                char *text = malloc(size); /* exactly: a sanitizer sees what is read beyond */
+                assert_non_null(text);
+                memset(text, 'x', size);
+                memcpy(text + at, pieces[i].bytes, piece);
+                if (pr_utf8_is_valid(text, size) != pieces[i].valid)
+                    fail_msg("piece %zu at byte %zu of %zu", i, at, size);
+                free(text);
+            }
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_code_point),
         cmocka_unit_test(test_what_is_none),
+        cmocka_unit_test(test_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
