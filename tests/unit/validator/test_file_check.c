@@ -58,7 +58,7 @@ static int s_tear_down(void **state) {
         unlink(path);
     }
     assert_int_equal(rmdir(s_folder), 0);
-    memcpy(s_folder + strlen(s_folder) - 6, "XXXXXX", 6);
+    memcpy(s_folder + sizeof s_folder - sizeof "XXXXXX", "XXXXXX", sizeof "XXXXXX");
     return 0;
 }
 
