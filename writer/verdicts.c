@@ -10,12 +10,12 @@
  *      last                 newest checkpoint put into `out`; beyond it the target is asked
  *      taken[]              verdicts that came, not recorded yet: they join the next batch's transaction
  *
- *  The whole is proved last, in two parts: what the rows say, which can be asked for as soon as all commits have verdicts,
- *  and that the file is sound, once all indexes are built. What can be asked for is asked for together:
+ *  The whole is proved last, when all commits have verdicts: what the rows say, and that the file is sound with all its
+ *  indexes. If none of these was left to be built, both are asked for together:
  *
- *      indexes are still built     FINISH(content)  -->  its verdict is kept in `content`
- *      then                        FINISH(file)     -->  both are recorded, and the run can end
- *      none is left to be built    FINISH(both)     -->  it is recorded, and the run can end
+ *      indexes were put off     FINISH(content)  -->  its verdict is kept in `content`
+ *      and are all built        FINISH(file)     -->  both are recorded, and the run can end
+ *      none was                 FINISH(both)     -->  it is recorded, and the run can end
  *
  *  A crash loses all of it and nothing: what has no verdict in the target is sent again, and the whole is asked for from
  *  its beginning. What a validator said of the content before it died stays said: nothing has changed since.
@@ -124,7 +124,11 @@ static void s_send_finish(pr_verdicts_t *self, pr_whole_part_t part, int64_t now
         self->asked = part;
 }
 
-int pr_verdicts_send(pr_verdicts_t *self, int64_t now_ms, pr_whole_part_t whole, pr_error_t *err) {
+bool pr_verdicts_content_known(const pr_verdicts_t *self) {
+    return self->content != NULL;
+}
+
+int pr_verdicts_send(pr_verdicts_t *self, int64_t now_ms, pr_whole_part_t part, pr_error_t *err) {
     bool asked = self->sent > 0 || self->asked != PR_WHOLE_NONE;
     if (asked && now_ms - self->heard_ms >= self->patience_ms) {
         int64_t longer_ms = 2 * self->patience_ms;
@@ -138,9 +142,8 @@ int pr_verdicts_send(pr_verdicts_t *self, int64_t now_ms, pr_whole_part_t whole,
         return result;
     s_send_commits(self, now_ms);
     bool all_answered = self->count == 0 && self->taken_count == 0 && self->last >= self->run->checkpoint;
-    unsigned part = self->content == NULL ? whole : whole & (unsigned)~PR_WHOLE_CONTENT;
     if (all_answered && self->asked == PR_WHOLE_NONE && part != PR_WHOLE_NONE)
-        s_send_finish(self, (pr_whole_part_t)part, now_ms);
+        s_send_finish(self, part, now_ms);
     return 0;
 }
 

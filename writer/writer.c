@@ -22,7 +22,8 @@
  *  While proving, the writer builds the indexes that were put off, one a turn, and the validator proves the last commits
  *  and the content of the whole, which reads through none of them. It reads in a transaction of its own (WAL): neither
  *  waits for the other; meanwhile the WAL cannot begin anew, and grows by what the indexes take. When the last index is
- *  there and the content is proved, the validator is asked for the rest: that the file is sound. A writer that dies in
+ *  there and the content is proved, the validator is asked for the rest: that the file is sound. If no index was put off it
+ *  is asked for both at once. A writer that dies in
  *  between finds the state `proving`, builds what is still listed, and asks for the whole again.
  *
  *  Invariants:
@@ -85,7 +86,8 @@ typedef struct {
     int64_t gap_ms;   /* since when an early batch has been waiting; 0: none */
     int64_t asked_ms; /* when the reader was last asked to go back */
     pr_verdicts_t *verdicts;
-    bool indexed; /* while proving: no index is left to be built */
+    bool indexed; /* while proving: no index is left to be built, ... */
+    bool at_once; /* ... and none was when it began */
     pr_peer_t peers[s_peers_max];
     size_t peers_count;
     int64_t begun_ms; /* when this process took up the run */
@@ -483,6 +485,7 @@ static int s_begin_proving(pr_writer_t *self, pr_error_t *err) {
     int left = pr_target_indexes_left(self->target, err);
     self->state = PR_PROGRESS_PROVING;
     self->indexed = left == 0;
+    self->at_once = left == 0;
     return left < 0 ? left : 0;
 }
 
@@ -598,11 +601,15 @@ static int s_on_message(void *context, pr_inbound_t *inbound, pr_error_t *err) {
     return result < 0 ? pr_error_set(err, failure.code, "%s", failure.text) : 0;
 }
 
-/* The parts of the whole that can be proved by now. */
+/* The part of the whole that can be proved now. */
 static pr_whole_part_t s_provable(const pr_writer_t *self) {
     if (self->state != PR_PROGRESS_PROVING)
         return PR_WHOLE_NONE;
-    return self->indexed ? PR_WHOLE_BOTH : PR_WHOLE_CONTENT;
+    if (self->at_once)
+        return PR_WHOLE_BOTH;
+    if (!pr_verdicts_content_known(self->verdicts))
+        return PR_WHOLE_CONTENT;
+    return self->indexed ? PR_WHOLE_FILE : PR_WHOLE_NONE;
 }
 
 /* Once a turn: what is due by time or by state. */
