@@ -240,6 +240,10 @@ void pr_undo_rewind(pr_undo_t *undo) {
     pr_recorder_rewind(undo->recorder);
 }
 
+void pr_undo_given(pr_undo_t *undo, const pr_given_t *given) {
+    pr_recorder_given(undo->recorder, given);
+}
+
 static int s_store_changes(pr_undo_t *undo, int64_t checkpoint, const void *changes, size_t size, pr_error_t *err) {
     sqlite3_stmt *statement = undo->statements[S_SQL_UNDO];
     size_t packed = 0;

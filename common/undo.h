@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/undo_record.h"
 
 typedef struct pr_undo pr_undo_t;
 
@@ -27,6 +28,10 @@ int pr_undo_begin(pr_undo_t *undo, pr_error_t *err);
  *  takes back itself, by ROLLBACK TO or because a statement failed. */
 void pr_undo_mark(pr_undo_t *undo);
 void pr_undo_rewind(pr_undo_t *undo);
+
+/*  One statement is going to insert these rows (given: borrowed), or, NULL, has done so; that makes recording them
+ *  cheaper. If it fails, pr_undo_rewind comes in the place of NULL. */
+void pr_undo_given(pr_undo_t *undo, const pr_given_t *given);
 
 /*  Store what was recorded as the undo of this checkpoint, inside the same transaction, after its last change:
  *  pvrelay_undo, pvrelay_undo_sequence, and pvrelay_shape where a table's columns are not what was last stored. Ends the

@@ -22,6 +22,13 @@
  *  The database may take changes back (ROLLBACK TO): the recording is rewound to the mark. If segments went with
  *  it, the one that is now last is left as it is, and the next change begins a new one, because its hashes are gone.
  *
+ *  Asking the hook for each value is most of what a row costs here. Of rows that one statement inserts by the hundred
+ *  it is known what the statement gives (pr_given_t), in which order, and which of these values SQLite stores as they are
+ *  (common/affinity.h); so the hook is asked for nothing but the new id. Only where all of that holds: the key is an
+ *  AUTOINCREMENT id that is not given, a column that is not given has no default, no constraint of the table has a
+ *  conflict clause (which could leave out a row, or change one). A row with any other value is recorded as all others are. And at the
+ *  end of the statement as many rows must have come as were given.
+ *
  *  Two things the hook tells otherwise than a SELECT would, both mended here: a REAL column's whole number comes as an
  *  integer in an INSERT; and the old value of a column that was added since the row was written comes as NULL instead of
  *  the column's default, in which case the row is asked for.
@@ -39,11 +46,16 @@
 #include <strings.h>
 #include <xxhash.h>
 
+#include "common/affinity.h"
 #include "common/alloc.h"
 #include "common/migrate.h"
 #include "common/sql_value.h"
 
-enum { s_columns_max = 2000, s_seen_least = 1024 };
+enum {
+    s_columns_max = 2000,
+    s_seen_least = 1024,
+    s_other_rows = SQLITE_INTERNAL /* which SQLite itself never says: a statement inserted other rows than were given */
+};
 
 /* Bytes that grow. */
 typedef struct {
@@ -52,9 +64,11 @@ typedef struct {
 } s_bytes_t;
 
 typedef struct {
+    char *name;
     unsigned char key; /* place in the primary key; 0: not in it */
-    bool real;         /* of REAL affinity */
-    bool added;        /* an old NULL may stand for its default */
+    pr_affinity_t affinity;
+    bool added; /* it has a default, for which an old NULL may stand */
+    int given;  /* which of the given values is its; -1: none */
 } s_column_t;
 
 typedef struct {
@@ -62,7 +76,17 @@ typedef struct {
     s_column_t *columns;
     size_t count;
     sqlite3_stmt *select; /* all columns, by primary key; NULL: no column is `added` */
+    int id;               /* the column that is an AUTOINCREMENT id; -1: none, or a constraint has a conflict clause */
+    const void *told_of;  /* pr_given_t.columns, for which columns[].given and `known` hold; NULL: none */
+    bool known;           /* what is given tells all of a row but its id */
 } s_table_t;
+
+/* The statement at work, if it was told what it gives. */
+typedef struct {
+    const s_table_t *table; /* NULL: none */
+    pr_given_t as;
+    size_t next; /* row */
+} s_given_t;
 
 /* As tables: their changes in a segment, without the tables' headers. */
 typedef struct {
@@ -75,6 +99,7 @@ struct pr_recorder {
     size_t tables_count;
     size_t last; /* table of the last change */
     bool recording;
+    s_given_t given;
     int failed; /* SQLite's code of the first failure in the hook; SQLITE_OK: none */
     s_segment_t *segments;
     size_t segments_count, segments_room; /* those beyond the count keep their memory */
@@ -133,21 +158,25 @@ static void s_put_64(s_bytes_t *bytes, unsigned char type, uint64_t number) {
     memcpy(at + 1, &big_endian, sizeof big_endian);
 }
 
+static void s_put_integer(s_bytes_t *bytes, int64_t integer) {
+    s_put_64(bytes, SQLITE_INTEGER, (uint64_t)integer);
+}
+
 static void s_put_real(s_bytes_t *bytes, double real) {
     uint64_t number;
     memcpy(&number, &real, sizeof number);
     s_put_64(bytes, SQLITE_FLOAT, number);
 }
 
-/* real: the column is of REAL affinity. */
-static void s_put_value(s_bytes_t *bytes, sqlite3_value *value, bool real) {
+/* A column of REAL affinity gives back a whole number as a real. */
+static void s_put_value(s_bytes_t *bytes, sqlite3_value *value, pr_affinity_t affinity) {
     int type = sqlite3_value_type(value);
     switch (type) {
     case SQLITE_INTEGER:
-        if (real)
+        if (affinity == PR_AFFINITY_REAL)
             s_put_real(bytes, (double)sqlite3_value_int64(value));
         else
-            s_put_64(bytes, SQLITE_INTEGER, (uint64_t)sqlite3_value_int64(value));
+            s_put_integer(bytes, sqlite3_value_int64(value));
         break;
     case SQLITE_FLOAT:
         s_put_real(bytes, sqlite3_value_double(value));
@@ -166,24 +195,39 @@ static void s_put_value(s_bytes_t *bytes, sqlite3_value *value, bool real) {
     }
 }
 
+/* The same of a value that is stored as it is. */
+static void s_put_kept(s_bytes_t *bytes, const pr_value_t *value, pr_affinity_t affinity) {
+    switch (value->kind) {
+    case PR_INTEGER:
+        if (affinity == PR_AFFINITY_REAL)
+            s_put_real(bytes, (double)value->integer);
+        else
+            s_put_integer(bytes, value->integer);
+        break;
+    case PR_REAL:
+        s_put_real(bytes, value->real);
+        break;
+    case PR_TEXT:
+        s_put_text(bytes, SQLITE_TEXT, value->text.data, value->text.size);
+        break;
+    case PR_NULL:
+        s_put_byte(bytes, SQLITE_NULL);
+        break;
+    }
+}
+
 /* ---- tables ---- */
 
 static void s_table_clear(s_table_t *table) {
+    for (size_t i = 0; i < table->count; i++)
+        free(table->columns[i].name);
     free(table->columns);
     sqlite3_finalize(table->select);
     table->columns = NULL;
     table->select = NULL;
     table->count = 0;
-}
-
-/* REAL affinity, by SQLite's rule (datatype3.html, 3.1): the words of the other affinities come first. */
-static bool s_is_real(const char *type) {
-    static const char *const others[] = {"INT", "CHAR", "CLOB", "TEXT", "BLOB"};
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        if (strcasestr(type, others[i]) != NULL)
-            return false;
-    }
-    return strcasestr(type, "REAL") != NULL || strcasestr(type, "FLOA") != NULL || strcasestr(type, "DOUB") != NULL;
+    table->id = -1;
+    table->told_of = NULL;
 }
 
 /* Its parameters are the columns of the key, numbered as the table's columns are. */
@@ -202,6 +246,28 @@ static int s_prepare_select(pr_recorder_t *recorder, s_table_t *table, sqlite3_s
     return result;
 }
 
+/* Is the column an AUTOINCREMENT id? */
+static bool s_is_id(pr_recorder_t *recorder, const char *table, const char *column) {
+    int counted = 0;
+    return sqlite3_table_column_metadata(recorder->db, "main", table, column, NULL, NULL, NULL, NULL, &counted) ==
+               SQLITE_OK &&
+           counted != 0;
+}
+
+/* May a constraint of the table say what to do instead of failing? */
+static bool s_has_conflict_clause(pr_recorder_t *recorder, const char *table) {
+    static const char sql[] = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE"
+                              " AND sql NOT LIKE '%conflict%'";
+    sqlite3_stmt *statement = NULL;
+    bool has = true; /* unless it is known that none does */
+    if (sqlite3_prepare_v2(recorder->db, sql, -1, &statement, NULL) == SQLITE_OK) {
+        sqlite3_bind_text(statement, 1, table, -1, SQLITE_STATIC);
+        has = sqlite3_step(statement) != SQLITE_ROW;
+    }
+    sqlite3_finalize(statement);
+    return has;
+}
+
 static int s_load(pr_recorder_t *recorder, s_table_t *table, pr_error_t *err) {
     sqlite3_stmt *columns = NULL;
     bool added = false;
@@ -213,11 +279,16 @@ static int s_load(pr_recorder_t *recorder, s_table_t *table, pr_error_t *err) {
         sqlite3_bind_text(columns, 1, table->name, -1, SQLITE_STATIC);
         while ((step = sqlite3_step(columns)) == SQLITE_ROW) {
             table->columns = pr_xrealloc(table->columns, (table->count + 1) * sizeof *table->columns);
-            table->columns[table->count++] =
-                (s_column_t){.key = (unsigned char)sqlite3_column_int(columns, 2),
-                             .real = s_is_real((const char *)sqlite3_column_text(columns, 1)),
-                             .added = sqlite3_column_int(columns, 3) != 0};
+            table->columns[table->count] =
+                (s_column_t){.name = pr_xstrdup((const char *)sqlite3_column_text(columns, 0)),
+                             .key = (unsigned char)sqlite3_column_int(columns, 2),
+                             .affinity = pr_affinity_of((const char *)sqlite3_column_text(columns, 1)),
+                             .added = sqlite3_column_int(columns, 3) != 0,
+                             .given = -1};
             added = added || sqlite3_column_int(columns, 3) != 0;
+            if (s_is_id(recorder, table->name, table->columns[table->count].name))
+                table->id = (int)table->count;
+            table->count++;
         }
     }
     int result = step == SQLITE_DONE ? 0 : pr_migrate_fail(recorder->db, "recording changes", err);
@@ -225,6 +296,8 @@ static int s_load(pr_recorder_t *recorder, s_table_t *table, pr_error_t *err) {
         sqlite3_reset(columns);
         result = s_prepare_select(recorder, table, columns, err);
     }
+    if (result == 0 && table->id >= 0 && s_has_conflict_clause(recorder, table->name))
+        table->id = -1;
     sqlite3_finalize(columns);
     return result;
 }
@@ -340,6 +413,7 @@ void pr_recorder_mark(pr_recorder_t *recorder) {
 }
 
 void pr_recorder_rewind(pr_recorder_t *recorder) {
+    recorder->given.table = NULL;
     if (recorder->segments_count != recorder->mark_segments)
         recorder->fresh = true;
     recorder->segments_count = recorder->mark_segments;
@@ -354,9 +428,17 @@ void pr_recorder_rewind(pr_recorder_t *recorder) {
 
 typedef int s_get_fn(sqlite3 *db, int column, sqlite3_value **ret_value);
 
-/* Hash of the row's key. rowid is the key where that is one whole-number column, as in all tables but the books'. */
+static uint64_t s_hash_table(const pr_recorder_t *recorder, const s_table_t *table) {
+    return (uint64_t)(table - recorder->tables) + 1;
+}
+
+static uint64_t s_hash_integer(uint64_t hash, int64_t number) {
+    return XXH3_64bits_withSeed(&number, sizeof number, hash);
+}
+
+/* Hash of the row's key. */
 static int s_hash(pr_recorder_t *recorder, const s_table_t *table, s_get_fn *get, uint64_t *ret_hash) {
-    uint64_t hash = (uint64_t)(table - recorder->tables) + 1;
+    uint64_t hash = s_hash_table(recorder, table);
     for (size_t i = 0; i < table->count; i++) {
         sqlite3_value *value = NULL;
         if (table->columns[i].key == 0)
@@ -365,8 +447,7 @@ static int s_hash(pr_recorder_t *recorder, const s_table_t *table, s_get_fn *get
         if (code != SQLITE_OK)
             return code;
         if (sqlite3_value_type(value) == SQLITE_INTEGER) {
-            int64_t number = sqlite3_value_int64(value);
-            hash = XXH3_64bits_withSeed(&number, sizeof number, hash);
+            hash = s_hash_integer(hash, sqlite3_value_int64(value));
         } else {
             const void *data = sqlite3_value_blob(value);
             hash = XXH3_64bits_withSeed(data, (size_t)sqlite3_value_bytes(value), hash);
@@ -389,7 +470,7 @@ static int s_record_whole(pr_recorder_t *recorder, const s_table_t *table, int o
         sqlite3_value *value = NULL;
         code = get(recorder->db, (int)i, &value);
         if (code == SQLITE_OK)
-            s_put_value(bytes, value, table->columns[i].real);
+            s_put_value(bytes, value, table->columns[i].affinity);
     }
     return code;
 }
@@ -428,7 +509,7 @@ static int s_compare(pr_recorder_t *recorder, const s_table_t *table, sqlite3_va
             return code;
         if (asked && table->columns[i].added && sqlite3_value_type(old[i]) == SQLITE_NULL)
             old[i] = sqlite3_column_value(table->select, (int)i);
-        if (!pr_sql_value_same(old[i], now[i], table->columns[i].real)) {
+        if (!pr_sql_value_same(old[i], now[i], table->columns[i].affinity == PR_AFFINITY_REAL)) {
             changed++;
             continue;
         }
@@ -455,13 +536,13 @@ static int s_record_update(pr_recorder_t *recorder, const s_table_t *table) {
     s_put_byte(bytes, 0);
     for (size_t i = 0; i < table->count; i++) {
         if (old[i] != NULL)
-            s_put_value(bytes, old[i], table->columns[i].real);
+            s_put_value(bytes, old[i], table->columns[i].affinity);
         else
             s_put_byte(bytes, 0);
     }
     for (size_t i = 0; i < table->count; i++) {
         if (now[i] != NULL)
-            s_put_value(bytes, now[i], table->columns[i].real);
+            s_put_value(bytes, now[i], table->columns[i].affinity);
         else
             s_put_byte(bytes, 0);
     }
@@ -506,17 +587,85 @@ static int s_record(pr_recorder_t *recorder, const s_table_t *table, int operati
     return code == SQLITE_OK ? s_record_whole(recorder, table, SQLITE_INSERT, sqlite3_preupdate_new) : code;
 }
 
+/* ---- rows whose values are given ---- */
+
+/* Note which column is given which value, and whether that tells all of a row. */
+static void s_tell(s_table_t *table, const pr_given_t *given) {
+    table->told_of = given->columns;
+    table->known = table->id >= 0;
+    for (size_t i = 0; i < table->count; i++) {
+        s_column_t *column = &table->columns[i];
+        column->given = -1;
+        for (size_t k = 0; k < given->columns_count; k++)
+            if (given->columns[k] != NULL && sqlite3_stricmp(given->columns[k], column->name) == 0)
+                column->given = (int)k;
+        if ((int)i == table->id ? column->given >= 0 : column->given < 0 && column->added)
+            table->known = false;
+    }
+}
+
+void pr_recorder_given(pr_recorder_t *recorder, const pr_given_t *given) {
+    const s_given_t *ended = &recorder->given;
+    if (ended->table != NULL && ended->next != ended->as.rows && recorder->failed == SQLITE_OK)
+        recorder->failed = s_other_rows;
+    recorder->given.table = NULL;
+    s_table_t *table = given != NULL ? s_find(recorder, given->table) : NULL;
+    if (table == NULL)
+        return;
+    if (table->told_of != given->columns)
+        s_tell(table, given);
+    if (table->known)
+        recorder->given = (s_given_t){.table = table, .as = *given};
+}
+
+/* Are these values of a row stored as they are? */
+static bool s_are_kept(const s_table_t *table, const pr_value_t *values) {
+    for (size_t i = 0; i < table->count; i++) {
+        const s_column_t *column = &table->columns[i];
+        if (column->given >= 0 && !pr_affinity_keeps(column->affinity, &values[column->given]))
+            return false;
+    }
+    return true;
+}
+
+/* The next one of the given rows is about to be inserted. */
+static int s_record_given(pr_recorder_t *recorder, int64_t id) {
+    s_given_t *given = &recorder->given;
+    const s_table_t *table = given->table;
+    if (given->next == given->as.rows)
+        return s_other_rows;
+    const pr_value_t *values = &given->as.values[given->as.width * given->next++];
+    if ((int)table->count != sqlite3_preupdate_count(recorder->db) || !s_are_kept(table, values))
+        return s_record(recorder, table, SQLITE_INSERT);
+    s_bytes_t *bytes = s_place(recorder, table, s_hash_integer(s_hash_table(recorder, table), id));
+    s_put_byte(bytes, SQLITE_INSERT);
+    s_put_byte(bytes, 0);
+    for (size_t i = 0; i < table->count; i++) {
+        const s_column_t *column = &table->columns[i];
+        if ((int)i == table->id)
+            s_put_integer(bytes, id);
+        else if (column->given >= 0)
+            s_put_kept(bytes, &values[column->given], column->affinity);
+        else
+            s_put_byte(bytes, SQLITE_NULL);
+    }
+    return SQLITE_OK;
+}
+
+/* ---- the hook's entry ---- */
+
 static void s_on_change(void *context, sqlite3 *db, int operation, const char *database, const char *name,
                         sqlite3_int64 old_rowid, sqlite3_int64 new_rowid) {
     (void)db;
     (void)old_rowid;
-    (void)new_rowid;
     pr_recorder_t *recorder = context;
     if (!recorder->recording || recorder->failed != SQLITE_OK || strcmp(database, "main") != 0)
         return;
     const s_table_t *table = s_find(recorder, name);
-    if (table != NULL)
-        recorder->failed = s_record(recorder, table, operation);
+    if (table == NULL)
+        return;
+    bool given = table == recorder->given.table && operation == SQLITE_INSERT;
+    recorder->failed = given ? s_record_given(recorder, new_rowid) : s_record(recorder, table, operation);
 }
 
 /* ---- life ---- */
@@ -553,6 +702,7 @@ void pr_recorder_destroy(pr_recorder_t **recorder) {
 
 void pr_recorder_drop(pr_recorder_t *recorder) {
     recorder->recording = false;
+    recorder->given.table = NULL;
     recorder->segments_count = 0;
     recorder->mark_segments = 0;
 }
@@ -616,7 +766,8 @@ int pr_recorder_end(pr_recorder_t *recorder, const void **ret_changes, size_t *r
     pr_recorder_drop(recorder);
     if (code != SQLITE_OK)
         return pr_error_set(err, PR_E_TARGET, "%s: recording changes: %s", sqlite3_db_filename(recorder->db, "main"),
-                            sqlite3_errstr(code));
+                            code == s_other_rows ? "a statement inserted other rows than it was given"
+                                                 : sqlite3_errstr(code));
     *ret_size = recorder->joined.used;
     *ret_changes = *ret_size > 0 ? recorder->joined.at : NULL;
     return 0;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "common/error.h"
+#include "common/value.h"
 
 typedef struct pr_recorder pr_recorder_t;
 
@@ -21,6 +22,20 @@ int pr_recorder_table(pr_recorder_t *recorder, const char *table, pr_error_t *er
 
 /* Begin a recording; what an earlier one left is dropped. */
 void pr_recorder_begin(pr_recorder_t *recorder);
+
+/* Rows that one statement inserts, in this order: what it gives the columns. */
+typedef struct {
+    const char *table;
+    const char *const *columns; /* names; NULL: not of the table. The array tells one statement from another */
+    size_t columns_count;
+    const pr_value_t *values; /* width of them a row, the columns' first */
+    size_t width, rows;
+} pr_given_t;
+
+/*  This statement is going to run (given: borrowed, as are its texts), or, NULL, it has inserted all these rows. What a row
+ *  is in the end is then mostly known without asking. If the statement fails, pr_recorder_rewind comes in the place of
+ *  NULL. Failures are told by pr_recorder_end. */
+void pr_recorder_given(pr_recorder_t *recorder, const pr_given_t *given);
 
 /* Remember this point of the recording; there is one such point. */
 void pr_recorder_mark(pr_recorder_t *recorder);

@@ -6,33 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/alloc.h"
 
 enum { S_DATE_BYTES = 10 };
-
-static bool s_declared_with(const char *declared, const char *word) {
-    size_t size = strlen(word);
-    for (const char *at = declared; *at != '\0'; at++)
-        if (strncasecmp(at, word, size) == 0)
-            return true;
-    return false;
-}
-
-pr_affinity_t pr_affinity_of(const char *declared) {
-    if (declared == NULL || declared[0] == '\0')
-        return PR_AFFINITY_NONE;
-    if (s_declared_with(declared, "INT"))
-        return PR_AFFINITY_INTEGER;
-    if (s_declared_with(declared, "CHAR") || s_declared_with(declared, "CLOB") || s_declared_with(declared, "TEXT"))
-        return PR_AFFINITY_TEXT;
-    if (s_declared_with(declared, "BLOB"))
-        return PR_AFFINITY_NONE;
-    if (s_declared_with(declared, "REAL") || s_declared_with(declared, "FLOA") || s_declared_with(declared, "DOUB"))
-        return PR_AFFINITY_REAL;
-    return PR_AFFINITY_NUMERIC;
-}
 
 /* Every integer up to here is a double. */
 static const int64_t S_EXACT = INT64_C(1) << 53;

@@ -6,20 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/affinity.h"
 #include "common/mapping.h"
 #include "common/value.h"
-
-/* What SQLite makes of numbers in a column (its documentation, "Datatypes In SQLite", 3.1). */
-typedef enum {
-    PR_AFFINITY_NONE,
-    PR_AFFINITY_TEXT,
-    PR_AFFINITY_INTEGER,
-    PR_AFFINITY_REAL,
-    PR_AFFINITY_NUMERIC
-} pr_affinity_t;
-
-/* Affinity of a column by its declared type (NULL: none). */
-pr_affinity_t pr_affinity_of(const char *declared);
 
 /*  Does the stored value follow from the record, going from the stored side: is it the field itself, the image of the
  *  field under the map, its first ten bytes, a text that taken apart gives the fields?

@@ -105,6 +105,9 @@ int pr_target_group_prepare(pr_target_t *target, pr_target_row_t *row, pr_error_
     if (!s_suits(target->mapping, row))
         return 0;
     row->grouped.size = PR_GROUP_LEAST;
+    row->grouped.columns = pr_xcalloc(row->spec->columns_count, sizeof *row->grouped.columns);
+    for (size_t i = 0; i < row->all.count; i++)
+        row->grouped.columns[row->all.at[i]] = row->spec->columns[row->all.at[i]].name;
     int result = pr_target_prepare(target, pr_sql_insert_many(row->spec, row->all.at, row->all.count),
                                    &row->grouped.insert, err);
     if (result == 0)
@@ -183,16 +186,25 @@ static void s_set_done(pr_target_group_t *group, bool done) {
 
 /* All or, where a constraint forbids one of them, none. */
 static int s_insert(pr_target_t *target, pr_target_row_t *row, pr_error_t *err) {
+    const pr_target_group_t *group = target->group;
+    const pr_given_t given = {.table = row->spec->table,
+                              .columns = row->grouped.columns,
+                              .columns_count = row->spec->columns_count,
+                              .values = group->values,
+                              .width = group->table.width,
+                              .rows = group->count};
     int result = 0;
-    if (target->undo != NULL)
+    if (target->undo != NULL) {
         pr_undo_mark(target->undo);
-    int step = sqlite3_step(row->grouped.insert);
-    if (step == SQLITE_CONSTRAINT) {
-        if (target->undo != NULL)
-            pr_undo_rewind(target->undo);
-    } else if (step != SQLITE_DONE) {
-        result = s_error(target, row, err);
+        pr_undo_given(target->undo, &given);
     }
+    int step = sqlite3_step(row->grouped.insert);
+    if (step != SQLITE_DONE && step != SQLITE_CONSTRAINT)
+        result = s_error(target, row, err);
+    if (target->undo != NULL && step == SQLITE_DONE)
+        pr_undo_given(target->undo, NULL);
+    else if (target->undo != NULL)
+        pr_undo_rewind(target->undo);
     sqlite3_reset(row->grouped.insert);
     s_set_done(target->group, step == SQLITE_DONE);
     return result;

@@ -47,6 +47,7 @@ static void s_row_destroy(pr_target_row_t *row) {
     free(row->key.at);
     free(row->update.at);
     free(row->grouped.compare.at);
+    free(row->grouped.columns);
     free(row->through_compare.at);
     free(row->through_update.at);
 }

@@ -48,6 +48,7 @@ typedef struct {
     pr_target_columns_t compare;                  /* natural key, then `update` */
     int64_t next_id;                              /* where the rows of the next group may stand; 0: no guess */
     size_t size;                                  /* how many records the next group may have */
+    const char **columns;                         /* names, as the spec's columns; NULL: the target lacks it */
 } pr_target_grouped_t;
 
 /* A row of the mapping, with the statements that make it. */

@@ -342,12 +342,237 @@ static void test_nothing(void **state) {
     sqlite3_close(db);
 }
 
+/* ---- rows whose values are given ---- */
+
+enum { s_given_columns = 9, s_given_rows = 6 };
+
+static const char *const S_GIVEN[s_given_columns] = {"w", "t", "r", "n", "d", "b", "x", NULL, "key"};
+
+/* Tables with these columns; in all but the first two of which not all can be known beforehand. */
+static const struct {
+    const char *sql;
+    bool believed;
+} s_given_tables[] = {
+#define S_COLUMNS "w INTEGER, t TEXT, r REAL, n NUMERIC, d DATETIME, b BLOB, x, key TEXT"
+    {"CREATE TABLE g (id INTEGER PRIMARY KEY AUTOINCREMENT, " S_COLUMNS ", more TEXT, UNIQUE (key))", true},
+    {"CREATE TABLE g (" S_COLUMNS " UNIQUE, more, id INTEGER PRIMARY KEY AUTOINCREMENT)", true},
+    {"CREATE TABLE g (id INTEGER PRIMARY KEY, " S_COLUMNS ")", false},
+    {"CREATE TABLE g (id INTEGER PRIMARY KEY AUTOINCREMENT, " S_COLUMNS ", more TEXT DEFAULT 'red')", false},
+    {"CREATE TABLE g (id INTEGER PRIMARY KEY AUTOINCREMENT, " S_COLUMNS ", UNIQUE (key) ON CONFLICT IGNORE)", false},
+    {"CREATE TABLE g (id INTEGER PRIMARY KEY AUTOINCREMENT, " S_COLUMNS " UNIQUE On /* */ Conflict REPLACE)", false},
+    {"CREATE TABLE g (" S_COLUMNS ", PRIMARY KEY (key)) WITHOUT ROWID", false},
+#undef S_COLUMNS
+};
+enum { s_given_tables_count = sizeof s_given_tables / sizeof s_given_tables[0] };
+
+static pr_value_t s_given_value(s_pair_t *pair) {
+    static const char *const texts[] = {"", "12", "1e5", " 7", "2025-10-03 09:15:00", "S14-5", "\xc3\xa9", "0x1", "-"};
+    static const double reals[] = {0.0, -0.0, 2.0, 1.5, -1e300, 9007199254740993.0};
+    static const int64_t integers[] = {0, 1, -1, INT64_MAX, INT64_MIN, 1 << 20};
+    switch (s_random(pair, 5)) {
+    case 0:
+        return pr_value_null();
+    case 1:
+        return pr_value_integer(integers[s_random(pair, 6)]);
+    case 2:
+        return pr_value_real(reals[s_random(pair, 6)]);
+    case 3:
+        return pr_value_text("a\0b", 3);
+    default: {
+        const char *text = texts[s_random(pair, 9)];
+        return pr_value_text(text, strlen(text));
+    }
+    }
+}
+
+static void s_bind_given(sqlite3_stmt *statement, int at, const pr_value_t *value) {
+    if (value->kind == PR_NULL)
+        sqlite3_bind_null(statement, at);
+    else if (value->kind == PR_INTEGER)
+        sqlite3_bind_int64(statement, at, value->integer);
+    else if (value->kind == PR_REAL)
+        sqlite3_bind_double(statement, at, value->real);
+    else
+        sqlite3_bind_text(statement, at, value->text.data, (int)value->text.size, SQLITE_STATIC);
+}
+
+/* Insert rows (those of values, which is s_given_columns wide) by one statement. Returns SQLite's code. */
+static int s_insert_given(sqlite3 *db, const pr_value_t *values, size_t rows) {
+    sqlite3_stmt *statement = NULL;
+    sqlite3_str *sql = sqlite3_str_new(db);
+    sqlite3_str_appendall(sql, "INSERT INTO g (w, t, r, n, d, b, x, key) VALUES ");
+    for (size_t r = 0; r < rows; r++)
+        sqlite3_str_appendf(sql, "%s(?, ?, ?, ?, ?, ?, ?, ?)", r > 0 ? ", " : "");
+    char *text = sqlite3_str_finish(sql);
+    assert_int_equal(sqlite3_prepare_v2(db, text, -1, &statement, NULL), SQLITE_OK);
+    sqlite3_free(text);
+    int at = 1;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < s_given_columns; c++)
+            if (S_GIVEN[c] != NULL)
+                s_bind_given(statement, at++, &values[r * s_given_columns + c]);
+    sqlite3_step(statement);
+    return sqlite3_finalize(statement);
+}
+
+static pr_given_t s_given(const pr_value_t *values, size_t rows) {
+    return (pr_given_t){.table = "G",
+                        .columns = S_GIVEN,
+                        .columns_count = s_given_columns,
+                        .values = values,
+                        .width = s_given_columns,
+                        .rows = rows};
+}
+
+/* Rows with keys that now and then were there before. */
+static size_t s_draw(s_pair_t *pair, pr_value_t *ret_values, char keys[s_given_rows][16]) {
+    size_t rows = 1 + s_random(pair, s_given_rows);
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0; c < s_given_columns; c++)
+            ret_values[r * s_given_columns + c] = s_given_value(pair);
+        snprintf(keys[r], sizeof keys[r], "k%u", s_random(pair, 80));
+        ret_values[r * s_given_columns + s_given_columns - 1] = pr_value_text(keys[r], strlen(keys[r]));
+    }
+    return rows;
+}
+
+static void s_given_case(size_t table, unsigned seed) {
+    s_pair_t pair = {.random = seed * 77777u + table};
+    pr_error_t err = PR_ERROR_INIT;
+    sqlite3_session *session = NULL;
+    assert_int_equal(sqlite3_open(":memory:", &pair.session_db), SQLITE_OK);
+    assert_int_equal(sqlite3_open(":memory:", &pair.recorder_db), SQLITE_OK);
+    s_both(&pair, s_given_tables[table].sql);
+    pr_recorder_t *recorder = pr_recorder_new(pair.recorder_db);
+    assert_int_equal(sqlite3session_create(pair.session_db, "main", &session), SQLITE_OK);
+    assert_int_equal(pr_recorder_table(recorder, "g", &err), 0);
+    assert_int_equal(sqlite3session_attach(session, "g"), SQLITE_OK);
+    pr_recorder_begin(recorder);
+    for (unsigned i = 0; i < 8; i++) {
+        char keys[s_given_rows][16];
+        pr_value_t values[s_given_rows * s_given_columns];
+        size_t rows = s_draw(&pair, values, keys);
+        const pr_given_t given = s_given(values, rows);
+        pr_recorder_mark(recorder);
+        pr_recorder_given(recorder, &given);
+        int code = s_insert_given(pair.session_db, values, rows);
+        assert_int_equal(s_insert_given(pair.recorder_db, values, rows), code);
+        if (code == SQLITE_OK)
+            pr_recorder_given(recorder, NULL);
+        else
+            pr_recorder_rewind(recorder);
+        s_both(&pair, s_random(&pair, 2) == 0 ? "UPDATE g SET t = 'other' WHERE w > 0" : "DELETE FROM g WHERE x = 1");
+    }
+    void *theirs = NULL;
+    const void *ours = NULL;
+    int theirs_size = 0;
+    size_t ours_size = 0;
+    assert_int_equal(sqlite3session_changeset(session, &theirs_size, &theirs), SQLITE_OK);
+    if (pr_recorder_end(recorder, &ours, &ours_size, &err) != 0)
+        fail_msg("table %zu, seed %u: %s", table, seed, err.text);
+    char *expected = s_print(theirs, (size_t)theirs_size);
+    char *recorded = s_print(ours, ours_size);
+    if (strcmp(expected, recorded) != 0) {
+        fprintf(stderr, "table %zu, seed %u: a session records:%sthe recorder:%s", table, seed, expected, recorded);
+        fail_msg("table %zu, seed %u", table, seed);
+    }
+    sqlite3_free(expected);
+    sqlite3_free(recorded);
+    sqlite3_free(theirs);
+    sqlite3session_delete(session);
+    pr_recorder_destroy(&recorder);
+    sqlite3_close(pair.session_db);
+    sqlite3_close(pair.recorder_db);
+}
+
+static void test_given_as_a_session_does(void **state) {
+    (void)state;
+    for (size_t table = 0; table < s_given_tables_count; table++)
+        for (unsigned seed = 1; seed <= 120; seed++)
+            s_given_case(table, seed);
+}
+
+/* A lie shows what is believed: where not all can be known, nothing is. */
+static void test_when_the_given_is_believed(void **state) {
+    (void)state;
+    for (size_t table = 0; table < s_given_tables_count; table++) {
+        sqlite3 *db = NULL;
+        pr_error_t err = PR_ERROR_INIT;
+        const void *changes = NULL;
+        size_t size = 0;
+        pr_value_t truth[s_given_columns];
+        pr_value_t lie[s_given_columns];
+        for (size_t c = 0; c < s_given_columns; c++)
+            truth[c] = lie[c] = pr_value_text("true", 4);
+        lie[1] = pr_value_text("lie", 3);
+        assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+        s_one(db, s_given_tables[table].sql, false);
+        pr_recorder_t *recorder = pr_recorder_new(db);
+        assert_int_equal(pr_recorder_table(recorder, "g", &err), 0);
+        for (int convertible = 0; convertible < 2; convertible++) {
+            if (convertible) /* a text that a column of numbers may convert */
+                lie[0] = truth[0] = pr_value_text("12", 2);
+            const pr_given_t given = s_given(lie, 1);
+            pr_recorder_begin(recorder);
+            pr_recorder_given(recorder, &given);
+            assert_int_equal(s_insert_given(db, truth, 1), SQLITE_OK);
+            pr_recorder_given(recorder, NULL);
+            assert_int_equal(pr_recorder_end(recorder, &changes, &size, &err), 0);
+            char *text = s_print(changes, size);
+            bool believed = strstr(text, "t6c6965") != NULL;
+            if (believed != (s_given_tables[table].believed && !convertible))
+                fail_msg("table %zu: %s", table, text);
+            sqlite3_free(text);
+            s_one(db, "DELETE FROM g", false);
+        }
+        pr_recorder_destroy(&recorder);
+        sqlite3_close(db);
+    }
+}
+
+/* A statement that inserts more or less than it said: nothing of it may be recorded as if it were right. */
+static void test_other_rows_than_given(void **state) {
+    (void)state;
+    for (size_t said = 1; said <= 3; said++) {
+        sqlite3 *db = NULL;
+        pr_error_t err = PR_ERROR_INIT;
+        const void *changes = NULL;
+        size_t size = 0;
+        char keys[s_given_rows][16];
+        s_pair_t pair = {.random = said};
+        pr_value_t values[s_given_rows * s_given_columns];
+        s_draw(&pair, values, keys);
+        for (size_t i = 0; i < 3 * s_given_columns; i++)
+            values[i] = pr_value_null();
+        assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+        s_one(db, s_given_tables[0].sql, false);
+        pr_recorder_t *recorder = pr_recorder_new(db);
+        assert_int_equal(pr_recorder_table(recorder, "g", &err), 0);
+        pr_recorder_begin(recorder);
+        const pr_given_t given = s_given(values, said);
+        pr_recorder_given(recorder, &given);
+        assert_int_equal(s_insert_given(db, values, 2), SQLITE_OK);
+        pr_recorder_given(recorder, NULL);
+        assert_int_equal(pr_recorder_end(recorder, &changes, &size, &err), said == 2 ? 0 : -PR_E_TARGET);
+        if (said != 2)
+            assert_non_null(strstr(err.text, "a statement inserted other rows than it was given"));
+        pr_recorder_begin(recorder); /* the next recording knows nothing of it */
+        s_one(db, "INSERT INTO g (key) VALUES ('x')", false);
+        assert_int_equal(pr_recorder_end(recorder, &changes, &size, &err), 0);
+        pr_recorder_destroy(&recorder);
+        sqlite3_close(db);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_a_session_does),
         cmocka_unit_test(test_default_of_an_added_column),
         cmocka_unit_test(test_schema_changes_between_recordings),
         cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_given_as_a_session_does),
+        cmocka_unit_test(test_when_the_given_is_believed),
+        cmocka_unit_test(test_other_rows_than_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

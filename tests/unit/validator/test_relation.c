@@ -301,16 +301,6 @@ static void test_skip(void **state) {
     assert_int_equal(pr_legacy_skip("", 0), 0);
 }
 
-static void test_affinity(void **state) {
-    (void)state;
-    assert_int_equal(pr_affinity_of(NULL), PR_AFFINITY_NONE);
-    assert_int_equal(pr_affinity_of("integer"), PR_AFFINITY_INTEGER);
-    assert_int_equal(pr_affinity_of("VARCHAR(10)"), PR_AFFINITY_TEXT);
-    assert_int_equal(pr_affinity_of("REAL"), PR_AFFINITY_REAL);
-    assert_int_equal(pr_affinity_of("DATETIME"), PR_AFFINITY_NUMERIC);
-    assert_int_equal(pr_affinity_of("BLOB"), PR_AFFINITY_NONE);
-}
-
 static pr_value_t s_text_value(const char *text) {
     return pr_value_text(text, strlen(text));
 }
@@ -422,7 +412,6 @@ int main(void) {
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_deep_nesting_is_refused),
         cmocka_unit_test(test_skip),
-        cmocka_unit_test(test_affinity),
         cmocka_unit_test(test_copy_is_type_strict),
         cmocka_unit_test(test_numbers_as_the_affinity_has_them),
         cmocka_unit_test(test_map_by_preimage),
