@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* common/affinity.c against SQLite itself: what is said to be stored as it is comes back as it was. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,7 +93,7 @@ static bool s_came_back(pr_affinity_t affinity, sqlite3_value *stored, const pr_
             return type == SQLITE_FLOAT && real == (double)value->integer;
         return type == SQLITE_INTEGER && sqlite3_value_int64(stored) == value->integer;
     case PR_REAL:
-        return type == SQLITE_FLOAT && memcmp(&real, &value->real, sizeof real) == 0;
+        return type == SQLITE_FLOAT && real == value->real && !signbit(real) == !signbit(value->real);
     case PR_TEXT:
         return type == SQLITE_TEXT && (size_t)sqlite3_value_bytes(stored) == value->text.size &&
                (value->text.size == 0 || memcmp(sqlite3_value_blob(stored), value->text.data, value->text.size) == 0);
