@@ -164,6 +164,22 @@ void pr_proof_list_add_failure(pr_proof_list_t *list, const pr_failure_t *failur
     list->failures[list->failures_count++] = copy;
 }
 
+void pr_proof_list_join(pr_proof_list_t *list, const pr_proof_list_t *other) {
+    uint64_t left[PR_FAILURE_KINDS]; /* counted and not kept */
+    memcpy(left, other->failures_by_kind, sizeof left);
+    for (size_t i = 0; i < other->failures_count; i++) {
+        const pr_failure_t *failure = &other->failures[i];
+        pr_proof_list_add_failure(list, failure);
+        if (failure->kind < PR_FAILURE_KINDS && left[failure->kind] > 0)
+            left[failure->kind]--;
+    }
+    list->failures_total += other->failures_total - other->failures_count;
+    for (size_t i = 0; i < PR_FAILURE_KINDS; i++)
+        list->failures_by_kind[i] += left[i];
+    for (size_t i = 0; i < other->findings_count; i++)
+        pr_proof_list_add_finding(list, &other->findings[i]);
+}
+
 void pr_proof_list_remove(pr_proof_list_t *list, uint32_t source, uint64_t offset, uint64_t count) {
     size_t stay = 0;
     for (size_t i = 0; i < list->failures_count; i++) {

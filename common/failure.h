@@ -85,6 +85,8 @@ void pr_proof_list_clear(pr_proof_list_t *list);
 void pr_proof_list_add_failure(pr_proof_list_t *list, const pr_failure_t *failure);
 void pr_proof_list_add_finding(pr_proof_list_t *list, const pr_finding_t *finding);
 void pr_proof_list_add_tally(pr_proof_list_t *list, const pr_proof_tally_t *tally);
+/* Add the failures and findings of another list: also those that it has counted and not kept. */
+void pr_proof_list_join(pr_proof_list_t *list, const pr_proof_list_t *other);
 /*  Take the failures of the record at this place out again: `count` of them were added, and those that are kept go too.
  */
 void pr_proof_list_remove(pr_proof_list_t *list, uint32_t source, uint64_t offset, uint64_t count);

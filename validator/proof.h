@@ -54,7 +54,7 @@ int pr_proof_range(pr_proof_t *proof, pr_range_t range, pr_proof_list_t *list, u
  *  plan) are proved too. */
 int pr_proof_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err);
 
-/* Prove that the database file is sound: quick_check (validator/file_check.h). */
+/* Prove that the database file is sound: quick_check. */
 int pr_proof_file(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err);
 
 /* Prove both, at the same time. */

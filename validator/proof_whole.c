@@ -5,7 +5,8 @@
 /*  DESIGN
  *
  *  A check is a query whose rows are the failures: table, key, column, expected, stored, all text. So adding a check is
- *  adding a query. All of the content run in one read transaction. S_CHECKS are about the run's books; a proof of exports has none.
+ *  adding a query. All of the content run in one read transaction; references and the file itself need not, as nothing
+ *  is written meanwhile, and where everything is proved at once have a thread (validator/beside.h). S_CHECKS are about the run's books; a proof of exports has none.
  *
  *  What the exports say as a whole is looked at by stream (mapping: `distribution`, `position`, `declares`), in parts of
  *  their own: the groups and their tallies (proof_groups.c), the stored distribution (proof_distribution.c), rows that
@@ -21,8 +22,8 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "validator/beside.h"
 #include "validator/database.h"
-#include "validator/file_check.h"
 #include "validator/proof_parts.h"
 
 /* Every source's checkpoints: their records add up to the planned ones, and each record is accounted for. */
@@ -130,18 +131,20 @@ static bool s_is_first(const pr_mapping_t *mapping, size_t stream, size_t row) {
     return true;
 }
 
-/*  Dangling references in tables that the mapping fills are failures; those in other tables were there before, or are
- *  somebody else's: a finding. */
-static int s_check_foreign_keys(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
+/*  Dangling references in tables that the mapping (context) fills are failures; those in other tables were there before,
+ *  or are somebody else's: a finding. */
+static int s_check_foreign_keys(sqlite3 *db, const char *target, const void *context, pr_proof_list_t *list,
+                                pr_error_t *err) {
+    const pr_mapping_t *mapping = context;
     sqlite3_stmt *statement = NULL;
     uint64_t elsewhere = 0;
     char detail[640] = "";
     int result = pr_database_prepare(
-        proof->db, proof->path,
+        db, target,
         sqlite3_mprintf("SELECT c.\"table\", c.rowid, c.parent, f.\"from\" FROM pragma_foreign_key_check() c "
                         "LEFT JOIN pragma_foreign_key_list(c.\"table\") f ON f.id = c.fkid AND f.seq = 0"),
         &statement, err);
-    while (result == 0 && (result = pr_database_step(proof->db, proof->path, statement, err)) > 0) {
+    while (result == 0 && (result = pr_database_step(db, target, statement, err)) > 0) {
         char key[64];
         char expected[256];
         snprintf(key, sizeof key, "id=%lld", (long long)sqlite3_column_int64(statement, 1));
@@ -153,7 +156,7 @@ static int s_check_foreign_keys(pr_proof_t *proof, pr_proof_list_t *list, pr_err
                                 .column = s_text(statement, 3),
                                 .expected = expected,
                                 .stored = "refers to none"};
-        if (s_is_mapped(proof->mapping, failure.table))
+        if (s_is_mapped(mapping, failure.table))
             pr_proof_list_add_failure(list, &failure);
         else if (elsewhere++ == 0)
             snprintf(detail, sizeof detail, "%.60s %.60s, %.60s: %s, refers to none", failure.table, key,
@@ -327,8 +330,6 @@ static int s_check_run(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err
 static int s_check_content(pr_proof_t *proof, pr_groups_t *groups, pr_proof_list_t *list, pr_error_t *err) {
     int result = proof->of_run ? s_check_run(proof, list, err) : 0;
     if (result == 0)
-        result = s_check_foreign_keys(proof, list, err);
-    if (result == 0)
         result = s_load_groups(proof, list, groups, err);
     for (size_t i = 0; i < proof->mapping->derived_count && result == 0; i++)
         result = s_check_derived(proof, &proof->mapping->derived[i], groups, list, err);
@@ -337,7 +338,8 @@ static int s_check_content(pr_proof_t *proof, pr_groups_t *groups, pr_proof_list
     return result == 0 ? s_check_streams(proof, groups, list, err) : result;
 }
 
-int pr_proof_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
+/* The content but for its references. */
+static int s_prove_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
     pr_groups_t *groups = pr_xcalloc(proof->mapping->streams_count + 1, sizeof *groups);
     int result = pr_database_exec(proof->db, proof->path, S_TABLES, err);
     if (result == 0)
@@ -355,18 +357,51 @@ int pr_proof_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) 
     return result != 0 ? result : dropped;
 }
 
+/* Whatever the exports are, the file is whole. */
+static int s_check_file(sqlite3 *db, const char *target, const void *context, pr_proof_list_t *list, pr_error_t *err) {
+    (void)context;
+    sqlite3_stmt *statement = NULL;
+    int result = pr_database_prepare(
+        db, target, sqlite3_mprintf("SELECT quick_check FROM pragma_quick_check(100) WHERE quick_check <> 'ok'"),
+        &statement, err);
+    while (result == 0 && (result = pr_database_step(db, target, statement, err)) > 0) {
+        pr_failure_t failure = {.kind = PR_FAILURE_WHOLE,
+                                .stream = "",
+                                .table = "",
+                                .key = "",
+                                .column = "quick_check",
+                                .expected = "ok",
+                                .stored = s_text(statement, 0)};
+        pr_proof_list_add_failure(list, &failure);
+        result = 0;
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static int s_check_file_and_foreign_keys(sqlite3 *db, const char *target, const void *context, pr_proof_list_t *list,
+                                         pr_error_t *err) {
+    int result = s_check_file(db, target, context, list, err);
+    return result == 0 ? s_check_foreign_keys(db, target, context, list, err) : result;
+}
+
+int pr_proof_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
+    int result = s_check_foreign_keys(proof->db, proof->path, proof->mapping, list, err);
+    return result == 0 ? s_prove_content(proof, list, err) : result;
+}
+
 int pr_proof_file(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
-    pr_file_check_t *check = NULL;
-    int result = pr_file_check_begin(proof->path, &check, err);
-    return result == 0 ? pr_file_check_end(&check, list, err) : result;
+    pr_beside_t *beside = NULL;
+    int result = pr_beside_begin(proof->path, s_check_file, NULL, &beside, err);
+    return result == 0 ? pr_beside_end(&beside, list, err) : result;
 }
 
 int pr_proof_whole(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
-    pr_file_check_t *check = NULL;
-    int result = pr_file_check_begin(proof->path, &check, err);
+    pr_beside_t *beside = NULL;
+    int result = pr_beside_begin(proof->path, s_check_file_and_foreign_keys, proof->mapping, &beside, err);
     if (result < 0)
         return result;
-    result = pr_proof_content(proof, list, err);
-    int checked = pr_file_check_end(&check, list, result == 0 ? err : NULL);
+    result = s_prove_content(proof, list, err);
+    int checked = pr_beside_end(&beside, list, result == 0 ? err : NULL);
     return result == 0 ? checked : result;
 }

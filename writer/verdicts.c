@@ -216,8 +216,7 @@ static int s_take_part(pr_verdicts_t *self, pr_taken_t *taken, bool *ret_whole, 
     *ret_whole = true;
     if (part == PR_WHOLE_BOTH)
         return s_record(self, taken, err);
-    for (size_t i = 0; i < taken->list->failures_count; i++)
-        pr_proof_list_add_failure(self->content, &taken->list->failures[i]);
+    pr_proof_list_join(self->content, taken->list);
     pr_proof_list_destroy(&taken->list);
     taken->list = self->content;
     self->content = NULL;

@@ -696,6 +696,59 @@ static void test_exports_without_books(void **state) {
 
 #define S_TEST(test) cmocka_unit_test_setup_teardown(test, s_setup, s_teardown)
 
+/* The file, by itself and with all the rest: a row that its table does not allow. */
+static void test_file(void **state) {
+    s_fixture_t *f = *state;
+    pr_error_t err = PR_ERROR_INIT;
+    pr_proof_t *proof = NULL;
+    s_exec(f, "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'comment            TEXT',"
+              " 'comment            TEXT NOT NULL') WHERE name = 'el_modules'");
+    for (int whole = 0; whole < 2; whole++) {
+        pr_proof_list_clear(f->list);
+        assert_int_equal(pr_proof_open(f->target, f->mapping, S_RUN, &proof, &err), 0);
+        assert_int_equal((whole ? pr_proof_whole : pr_proof_file)(proof, f->list, &err), 0);
+        pr_proof_destroy(&proof);
+        size_t found = 0;
+        for (size_t i = 0; i < f->list->failures_count; i++)
+            found += strcmp(f->list->failures[i].column, "quick_check") == 0 &&
+                     strcmp(f->list->failures[i].stored, "NULL value in el_modules.comment") == 0;
+        assert_true(found > 0);
+        assert_int_equal(f->list->failures_total, found);
+    }
+}
+
+static long s_root_page(s_fixture_t *f, const char *name) {
+    sqlite3_stmt *statement = NULL;
+    assert_int_equal(
+        sqlite3_prepare_v2(f->db, "SELECT rootpage FROM sqlite_schema WHERE name = ?1", -1, &statement, NULL),
+        SQLITE_OK);
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    long page = (long)sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return page;
+}
+
+/* A page that says its cells lie where there are none. */
+static void test_a_damaged_page(void **state) {
+    s_fixture_t *f = *state;
+    pr_error_t err = PR_ERROR_INIT;
+    pr_proof_t *proof = NULL;
+    static const char nowhere[] = {'\xff', '\xff', '\xff', '\xff'};
+    s_exec(f, "PRAGMA wal_checkpoint(TRUNCATE)");
+    assert_int_equal(pr_proof_open(f->target, f->mapping, S_RUN, &proof, &err), 0);
+    FILE *file = fopen(f->target, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, (s_root_page(f, "el_modules") - 1) * 4096L + 8, SEEK_SET), 0); /* cell pointers */
+    assert_int_equal(fwrite(nowhere, sizeof nowhere, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+    pr_proof_list_clear(f->list);
+    assert_int_equal(pr_proof_file(proof, f->list, &err), 0);
+    pr_proof_destroy(&proof);
+    assert_true(f->list->failures_total > 0);
+    assert_string_equal(f->list->failures[0].column, "quick_check");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         S_TEST(test_clean),
@@ -720,6 +773,8 @@ int main(void) {
         S_TEST(test_shared_rows_changed),
         S_TEST(test_row_left_behind),
         S_TEST(test_exports_without_books),
+        S_TEST(test_file),
+        S_TEST(test_a_damaged_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of validator/file_check.c: what is found, and that the caller can go on meanwhile. */
+/* Tests of validator/beside.c: what is found, and that the caller can go on meanwhile. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,8 @@
 #include <sqlite3.h>
 
 #include "common/sql_alive.h"
-#include "validator/file_check.h"
+#include "validator/beside.h"
+#include "validator/database.h"
 
 static char s_folder[] = "/tmp/pvr-file-check-XXXXXX";
 static char s_path[64];
@@ -62,80 +63,91 @@ static int s_tear_down(void **state) {
     return 0;
 }
 
-/* Check the file; ret_err, if it fails. Returns the failures. *Returns new*. */
-static pr_proof_list_t *s_check(pr_error_t *ret_err) {
-    pr_file_check_t *check = NULL;
+/* Run fn; ret_err, if it fails. Returns what it found, of which 10 failures are kept. *Returns new*. */
+static pr_proof_list_t *s_find(pr_beside_fn *fn, const void *context, pr_error_t *ret_err) {
+    pr_beside_t *beside = NULL;
     pr_proof_list_t *list = pr_proof_list_new(10);
-    int result = pr_file_check_begin(s_path, &check, ret_err);
+    int result = pr_beside_begin(s_path, fn, context, &beside, ret_err);
     if (result == 0)
-        result = pr_file_check_end(&check, list, ret_err);
+        result = pr_beside_end(&beside, list, ret_err);
     assert_int_equal(result, -(int)ret_err->code);
-    assert_null(check);
+    assert_null(beside);
     return list;
 }
 
-static void test_sound(void **state) {
+/* As many failures as context says, and a finding. */
+static int s_fail_often(sqlite3 *db, const char *target, const void *context, pr_proof_list_t *list, pr_error_t *err) {
+    (void)db;
+    (void)err;
+    const pr_failure_t failure = {
+        .kind = PR_FAILURE_WHOLE, .stream = "", .table = target, .key = "", .column = "", .expected = "", .stored = ""};
+    const pr_finding_t finding = {.kind = "kind", .stream = "", .field = "", .detail = "", .count = 7};
+    for (int i = *(const int *)context; i > 0; i--)
+        pr_proof_list_add_failure(list, &failure);
+    pr_proof_list_add_finding(list, &finding);
+    return 0;
+}
+
+static void test_what_is_found(void **state) {
     (void)state;
+    static const int often = 2500; /* more than the thread's own list keeps */
     pr_error_t err = PR_ERROR_INIT;
     s_signs = 0;
-    pr_proof_list_t *list = s_check(&err);
+    pr_proof_list_t *list = s_find(s_fail_often, &often, &err);
     assert_string_equal(err.text, "");
-    assert_int_equal(list->failures_total, 0);
+    assert_int_equal(list->failures_total, often);
+    assert_int_equal(list->failures_by_kind[PR_FAILURE_WHOLE], often);
+    assert_int_equal(list->failures_count, 10);
+    assert_string_equal(list->failures[9].table, s_path);
+    assert_int_equal(list->findings_count, 1);
+    assert_int_equal(list->findings[0].count, 7);
     assert_true(s_signs > 0);
     pr_proof_list_destroy(&list);
 }
 
-/* While the check reads, another connection of the process writes, and both see what they should. */
+static int s_count_rows(sqlite3 *db, const char *target, const void *context, pr_proof_list_t *list, pr_error_t *err) {
+    (void)context;
+    (void)list;
+    return pr_database_exec(db, target,
+                            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)"
+                            " SELECT count(*) FROM n JOIN t ON t.rowid = n.i; PRAGMA quick_check",
+                            err);
+}
+
+/* While the check reads, another connection of the process writes, and the check's own gives no signs of life. */
 static void test_beside_other_work(void **state) {
     (void)state;
     pr_error_t err = PR_ERROR_INIT;
-    pr_file_check_t *check = NULL;
+    pr_beside_t *beside = NULL;
     pr_proof_list_t *list = pr_proof_list_new(10);
     sqlite3 *db = s_open();
-    for (int i = 0; i < 20; i++) {
-        assert_int_equal(pr_file_check_begin(s_path, &check, &err), 0);
+    sqlite3_progress_handler(db, 0, NULL, NULL);
+    for (int i = 0; i < 10; i++) {
+        s_signs = 0;
+        assert_int_equal(pr_beside_begin(s_path, s_count_rows, NULL, &beside, &err), 0);
         s_do(db, "INSERT INTO t SELECT a, b || 'x' FROM t LIMIT 500; DELETE FROM t WHERE rowid % 97 = 5");
-        assert_int_equal(pr_file_check_end(&check, list, &err), 0);
+        assert_int_equal(s_signs, 0);
+        assert_int_equal(pr_beside_end(&beside, list, &err), 0);
     }
     sqlite3_close(db);
     assert_int_equal(list->failures_total, 0);
     pr_proof_list_destroy(&list);
 }
 
-static void test_what_a_row_may_not_be(void **state) {
-    (void)state;
-    pr_error_t err = PR_ERROR_INIT;
-    sqlite3 *db = s_open();
-    s_do(db, "UPDATE t SET b = NULL WHERE a IN (7, 9);"
-             "PRAGMA writable_schema = ON;"
-             "UPDATE sqlite_schema SET sql = 'CREATE TABLE t (a INTEGER, b TEXT NOT NULL)' WHERE name = 't'");
-    sqlite3_close(db);
-    pr_proof_list_t *list = s_check(&err);
-    assert_string_equal(err.text, "");
-    assert_int_equal(list->failures_total, 2);
-    assert_int_equal(list->failures[0].kind, PR_FAILURE_WHOLE);
-    assert_string_equal(list->failures[0].column, "quick_check");
-    assert_string_equal(list->failures[0].expected, "ok");
-    assert_string_equal(list->failures[0].stored, "NULL value in t.b");
-    pr_proof_list_destroy(&list);
+static int s_write(sqlite3 *db, const char *target, const void *context, pr_proof_list_t *list, pr_error_t *err) {
+    s_fail_often(db, target, context, list, err);
+    return pr_database_exec(db, target, "DELETE FROM t", err);
 }
 
-/* A page of the table is another page's content. */
-static void test_a_page_in_the_wrong_place(void **state) {
+/* Of a check that failed nothing is known. And it cannot write. */
+static void test_a_check_that_fails(void **state) {
     (void)state;
+    static const int often = 3;
     pr_error_t err = PR_ERROR_INIT;
-    char page[4096];
-    FILE *file = fopen(s_path, "r+b");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 20 * 4096L, SEEK_SET), 0);
-    assert_int_equal(fread(page, sizeof page, 1, file), 1);
-    assert_int_equal(fseek(file, 22 * 4096L, SEEK_SET), 0);
-    assert_int_equal(fwrite(page, sizeof page, 1, file), 1);
-    assert_int_equal(fclose(file), 0);
-    pr_proof_list_t *list = s_check(&err);
-    assert_string_equal(err.text, "");
-    assert_true(list->failures_total > 0);
-    assert_string_equal(list->failures[0].column, "quick_check");
+    pr_proof_list_t *list = s_find(s_write, &often, &err);
+    assert_int_equal(err.code, PR_E_TARGET);
+    assert_non_null(strstr(err.text, "attempt to write a readonly database"));
+    assert_int_equal(list->failures_total, 0);
     pr_proof_list_destroy(&list);
 }
 
@@ -146,13 +158,13 @@ static void test_what_is_no_database(void **state) {
     assert_non_null(file);
     fputs("This is no database, whatever its name may say of it; and it is longer than one's header would be, ", file);
     assert_int_equal(fclose(file), 0);
-    pr_proof_list_t *list = s_check(&err);
+    pr_proof_list_t *list = s_find(s_count_rows, NULL, &err);
     assert_int_equal(err.code, PR_E_TARGET);
     assert_non_null(strstr(err.text, "file is not a database"));
     pr_proof_list_destroy(&list);
     assert_int_equal(unlink(s_path), 0);
     pr_error_clear(&err);
-    list = s_check(&err);
+    list = s_find(s_count_rows, NULL, &err);
     assert_int_equal(err.code, PR_E_TARGET);
     assert_non_null(strstr(err.text, "cannot be opened for reading"));
     pr_proof_list_destroy(&list);
@@ -160,10 +172,9 @@ static void test_what_is_no_database(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_sound, s_set_up, s_tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_found, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown(test_beside_other_work, s_set_up, s_tear_down),
-        cmocka_unit_test_setup_teardown(test_what_a_row_may_not_be, s_set_up, s_tear_down),
-        cmocka_unit_test_setup_teardown(test_a_page_in_the_wrong_place, s_set_up, s_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_check_that_fails, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_no_database, s_set_up, s_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
