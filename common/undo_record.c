@@ -26,8 +26,8 @@
  *  it is known what the statement gives (pr_given_t), in which order, and which of these values SQLite stores as they are
  *  (common/affinity.h); so the hook is asked for nothing but the new id. Only where all of that holds: the key is an
  *  AUTOINCREMENT id that is not given, a column that is not given has no default, no constraint of the table has a
- *  conflict clause (which could leave out a row, or change one). A row with any other value is recorded as all others are. And at the
- *  end of the statement as many rows must have come as were given.
+ *  conflict clause (which could leave out a row, or change one). A row with any other value is recorded as all others
+ *  are. And at the end of the statement as many rows must have come as were given.
  *
  *  Two things the hook tells otherwise than a SELECT would, both mended here: a REAL column's whole number comes as an
  *  integer in an INSERT; and the old value of a column that was added since the row was written comes as NULL instead of
