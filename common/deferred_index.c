@@ -71,17 +71,22 @@ int pr_deferred_index_put_off(sqlite3 *db, int64_t run, const char *table, pr_er
     return filled == 0 ? s_put_off(db, run, table, err) : filled < 0 ? filled : 0;
 }
 
-int pr_deferred_index_listed(sqlite3 *db, pr_error_t *err) {
-    int books = s_gives_row(
+/* Books that are older than this have no such table. */
+static int s_has_books(sqlite3 *db, pr_error_t *err) {
+    return s_gives_row(
         db, sqlite3_mprintf("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'pvrelay_deferred_index'"),
         err);
+}
+
+int pr_deferred_index_listed(sqlite3 *db, pr_error_t *err) {
+    int books = s_has_books(db, err);
     return books <= 0 ? books : s_gives_row(db, sqlite3_mprintf("SELECT 1 FROM pvrelay_deferred_index LIMIT 1"), err);
 }
 
 int pr_deferred_index_build(sqlite3 *db, pr_error_t *err) {
-    int listed = pr_deferred_index_listed(db, err);
-    if (listed <= 0)
-        return listed;
+    int books = s_has_books(db, err);
+    if (books <= 0)
+        return books;
     sqlite3_stmt *statement = NULL;
     int result =
         s_prepare(db,

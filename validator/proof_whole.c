@@ -67,6 +67,10 @@ static const char *const S_CHECKS[] = {
     "WHERE m.run = ?1 ORDER BY m.table_name, m.row_id",
 };
 
+/* Whatever the exports are, the file is whole. */
+static const char S_QUICK_CHECK[] =
+    "SELECT 0, '', '', '', 'quick_check', 'ok', quick_check FROM pragma_quick_check(100) WHERE quick_check <> 'ok'";
+
 static const char S_TABLES[] = "PRAGMA query_only = 0; PRAGMA temp_store = memory;"
                                "CREATE TEMP TABLE IF NOT EXISTS pr_group (n INTEGER PRIMARY KEY, \"key\");"
                                "CREATE TEMP TABLE IF NOT EXISTS pr_row (id INTEGER PRIMARY KEY);";
@@ -78,13 +82,14 @@ static const char *s_text(sqlite3_stmt *statement, int column) {
     return text != NULL ? text : "";
 }
 
-/* Run a check: each of its rows (source, stream, table, key, column, expected, stored) is a failure. Takes sql. */
-static int s_check(pr_proof_t *proof, char *sql, pr_proof_list_t *list, pr_error_t *err) {
+/*  Run a check: each of its rows (source, stream, table, key, column, expected, stored) is a failure. run: for ?1, if the
+ *  check has that. Takes sql. */
+static int s_query(sqlite3 *db, const char *target, int64_t run, char *sql, pr_proof_list_t *list, pr_error_t *err) {
     sqlite3_stmt *statement = NULL;
-    int result = pr_database_prepare(proof->db, proof->path, sql, &statement, err);
+    int result = pr_database_prepare(db, target, sql, &statement, err);
     if (result == 0 && sqlite3_bind_parameter_count(statement) > 0)
-        sqlite3_bind_int64(statement, 1, proof->run);
-    while (result == 0 && (result = pr_database_step(proof->db, proof->path, statement, err)) > 0) {
+        sqlite3_bind_int64(statement, 1, run);
+    while (result == 0 && (result = pr_database_step(db, target, statement, err)) > 0) {
         pr_failure_t failure = {.kind = PR_FAILURE_WHOLE,
                                 .source = (uint32_t)sqlite3_column_int64(statement, 0),
                                 .stream = s_text(statement, 1),
@@ -98,6 +103,10 @@ static int s_check(pr_proof_t *proof, char *sql, pr_proof_list_t *list, pr_error
     }
     sqlite3_finalize(statement);
     return result;
+}
+
+static int s_check(pr_proof_t *proof, char *sql, pr_proof_list_t *list, pr_error_t *err) {
+    return s_query(proof->db, proof->path, proof->run, sql, list, err);
 }
 
 static bool s_is_mapped(const pr_mapping_t *mapping, const char *table) {
@@ -357,26 +366,9 @@ static int s_prove_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t 
     return result != 0 ? result : dropped;
 }
 
-/* Whatever the exports are, the file is whole. */
 static int s_check_file(sqlite3 *db, const char *target, const void *context, pr_proof_list_t *list, pr_error_t *err) {
     (void)context;
-    sqlite3_stmt *statement = NULL;
-    int result = pr_database_prepare(
-        db, target, sqlite3_mprintf("SELECT quick_check FROM pragma_quick_check(100) WHERE quick_check <> 'ok'"),
-        &statement, err);
-    while (result == 0 && (result = pr_database_step(db, target, statement, err)) > 0) {
-        pr_failure_t failure = {.kind = PR_FAILURE_WHOLE,
-                                .stream = "",
-                                .table = "",
-                                .key = "",
-                                .column = "quick_check",
-                                .expected = "ok",
-                                .stored = s_text(statement, 0)};
-        pr_proof_list_add_failure(list, &failure);
-        result = 0;
-    }
-    sqlite3_finalize(statement);
-    return result;
+    return s_query(db, target, 0, sqlite3_mprintf("%s", S_QUICK_CHECK), list, err);
 }
 
 static int s_check_file_and_foreign_keys(sqlite3 *db, const char *target, const void *context, pr_proof_list_t *list,

@@ -254,13 +254,18 @@ static int s_defer_indexes(pr_target_t *target, int64_t run, const pr_plan_t *pl
     return result;
 }
 
+/* An error of what knows only the connection says whose it is. */
+static int s_of_target(const pr_target_t *target, int result, const pr_error_t *cause, pr_error_t *err) {
+    return result < 0 ? pr_error_set(err, cause->code, "%s: %s", target->path, cause->text) : result;
+}
+
 int pr_target_indexes_left(pr_target_t *target, pr_error_t *err) {
     pr_error_t local = PR_ERROR_INIT;
     int result = pr_target_again(target, err);
     if (result < 0)
         return result;
     result = pr_deferred_index_listed(target->db, &local);
-    return result < 0 ? pr_error_set(err, local.code, "%s: %s", target->path, local.text) : result;
+    return s_of_target(target, result, &local, err);
 }
 
 /*  Indexes are sorted in files: measured, that is a fifth faster than in memory, which moreover would have to hold all of
@@ -276,7 +281,7 @@ int pr_target_build_index(pr_target_t *target, pr_error_t *err) {
     sqlite3_exec(target->db, "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768", NULL, NULL, NULL);
     if (result > 0)
         pr_fault("writer.index-built");
-    return result < 0 ? pr_error_set(err, local.code, "%s: %s", target->path, local.text) : result;
+    return s_of_target(target, result, &local, err);
 }
 
 int pr_target_run_begin(pr_target_t *target, const pr_target_run_new_t *run, pr_target_run_t *ret_run,

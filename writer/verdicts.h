@@ -17,8 +17,8 @@ pr_verdicts_t *pr_verdicts_new(pr_daemon_t *daemon, pr_target_t *target, pr_targ
 void pr_verdicts_destroy(pr_verdicts_t **verdicts);
 
 /*  Send the validator what is committed and was not sent yet, as far as there is room: COMMITs, and once all of them have
- *  their verdicts, FINISH for this part of the whole. What it has not answered for long
- *  is sent again. Call it every turn. Errors: of the target. */
+ *  their verdicts, FINISH for this part of the whole. What it has not answered for long is sent again. Call it every turn.
+ *  Errors: of the target. */
 int pr_verdicts_send(pr_verdicts_t *verdicts, int64_t now_ms, pr_whole_part_t part, pr_error_t *err);
 
 /* Has the validator told what it found in the content, and not in the file yet? */

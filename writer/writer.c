@@ -23,8 +23,8 @@
  *  and the content of the whole, which reads through none of them. It reads in a transaction of its own (WAL): neither
  *  waits for the other; meanwhile the WAL cannot begin anew, and grows by what the indexes take. When the last index is
  *  there and the content is proved, the validator is asked for the rest: that the file is sound. If no index was put off it
- *  is asked for both at once. A writer that dies in
- *  between finds the state `proving`, builds what is still listed, and asks for the whole again.
+ *  is asked for both at once. A writer that dies in between finds the state `proving`, builds what is still listed, and
+ *  asks for the whole again.
  *
  *  Invariants:
  *      a batch is taken only if it begins exactly at the committed position (pr_range_relation)
@@ -481,6 +481,7 @@ static int s_on_plan(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) 
     return result;
 }
 
+/* All is committed. What is left to be done before the whole can be proved? */
 static int s_begin_proving(pr_writer_t *self, pr_error_t *err) {
     int left = pr_target_indexes_left(self->target, err);
     self->state = PR_PROGRESS_PROVING;
@@ -772,9 +773,9 @@ static int s_find_run(pr_writer_t *self, pr_error_t *err) {
     case PR_RUN_STREAMING:
     case PR_RUN_PROVING:
         self->state = PR_PROGRESS_STREAMING;
-        if (self->run.state == PR_RUN_PROVING)
-            found = s_begin_proving(self, err);
-        return found < 0 ? found : s_check_run(self, err);
+        if (self->run.state == PR_RUN_PROVING && s_begin_proving(self, err) < 0)
+            return -(int)err->code;
+        return s_check_run(self, err);
     case PR_RUN_COMPLETE:
         self->state = PR_PROGRESS_COMPLETE;
         self->ended_ms = pr_now_ms();

@@ -12,6 +12,7 @@
 #include <sqlite3.h>
 
 #include "common/affinity.h"
+#include "tests/unit/bind.h"
 
 static const char *const S_TYPES[] = {"INTEGER", "INT",      "BIGINT", "VARCHAR(10)", "TEXT",   "CLOB",
                                       "BLOB",    "",         "REAL",   "DOUBLE",      "FLOAT",  "NUMERIC",
@@ -70,17 +71,6 @@ static size_t s_values(pr_value_t ret_values[80]) {
     return count;
 }
 
-static void s_bind(sqlite3_stmt *statement, const pr_value_t *value) {
-    if (value->kind == PR_NULL)
-        sqlite3_bind_null(statement, 1);
-    else if (value->kind == PR_INTEGER)
-        sqlite3_bind_int64(statement, 1, value->integer);
-    else if (value->kind == PR_REAL)
-        sqlite3_bind_double(statement, 1, value->real);
-    else
-        sqlite3_bind_text(statement, 1, value->text.data, (int)value->text.size, SQLITE_STATIC);
-}
-
 /* As it was; an integer in a REAL column as the real of that number. */
 static bool s_came_back(pr_affinity_t affinity, sqlite3_value *stored, const pr_value_t *value) {
     int type = sqlite3_value_type(stored);
@@ -119,7 +109,7 @@ static void test_as_sqlite_does(void **state) {
                          SQLITE_OK);
         pr_affinity_t affinity = pr_affinity_of(S_TYPES[t]);
         for (size_t i = 0; i < count; i++) {
-            s_bind(insert, &values[i]);
+            pr_test_bind(insert, 1, &values[i]);
             while (sqlite3_step(insert) == SQLITE_ROW)
                 continue;
             assert_int_equal(sqlite3_reset(insert), SQLITE_OK);

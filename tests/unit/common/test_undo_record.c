@@ -17,6 +17,7 @@
 #include <sqlite3.h>
 
 #include "common/alloc.h"
+#include "tests/unit/bind.h"
 
 static const char *const S_TABLES[] = {"thing", "pair", "text_key"};
 enum { s_tables_count = 3, s_cases = 400, s_changes = 60 };
@@ -215,7 +216,32 @@ static void s_touch_all(s_pair_t *pair) {
     s_both(pair, "UPDATE thing SET colour = colour || ''");
 }
 
+/* What the recorder says of the case is what the session says; both end, and their databases. */
+static void s_end_case(s_pair_t *pair, sqlite3_session **session, pr_recorder_t **recorder, const char *name) {
+    pr_error_t err = PR_ERROR_INIT;
+    void *theirs = NULL;
+    const void *ours = NULL;
+    int theirs_size = 0;
+    size_t ours_size = 0;
+    assert_int_equal(sqlite3session_changeset(*session, &theirs_size, &theirs), SQLITE_OK);
+    if (pr_recorder_end(*recorder, &ours, &ours_size, &err) != 0)
+        fail_msg("%s: %s", name, err.text);
+    char *expected = s_print(theirs, (size_t)theirs_size);
+    char *recorded = s_print(ours, ours_size);
+    if (strcmp(expected, recorded) != 0)
+        fail_msg("%s: a session records:%sthe recorder:%s", name, expected, recorded);
+    sqlite3_free(expected);
+    sqlite3_free(recorded);
+    sqlite3_free(theirs);
+    sqlite3session_delete(*session);
+    pr_recorder_destroy(recorder);
+    sqlite3_close(pair->session_db);
+    sqlite3_close(pair->recorder_db);
+}
+
 static void s_case(unsigned seed) {
+    char name[32];
+    snprintf(name, sizeof name, "seed %u", seed);
     s_pair_t pair = {.random = seed};
     sqlite3_session *session = NULL;
     pr_error_t err = PR_ERROR_INIT;
@@ -237,25 +263,7 @@ static void s_case(unsigned seed) {
         else if (!s_change(&pair))
             pr_recorder_rewind(recorder);
     }
-    void *theirs = NULL;
-    const void *ours = NULL;
-    int theirs_size = 0;
-    size_t ours_size = 0;
-    assert_int_equal(sqlite3session_changeset(session, &theirs_size, &theirs), SQLITE_OK);
-    assert_int_equal(pr_recorder_end(recorder, &ours, &ours_size, &err), 0);
-    char *expected = s_print(theirs, (size_t)theirs_size);
-    char *recorded = s_print(ours, ours_size);
-    if (strcmp(expected, recorded) != 0) {
-        fprintf(stderr, "seed %u: a session records:%sthe recorder:%s", seed, expected, recorded);
-        fail_msg("seed %u", seed);
-    }
-    sqlite3_free(expected);
-    sqlite3_free(recorded);
-    sqlite3_free(theirs);
-    sqlite3session_delete(session);
-    pr_recorder_destroy(&recorder);
-    sqlite3_close(pair.session_db);
-    sqlite3_close(pair.recorder_db);
+    s_end_case(&pair, &session, &recorder, name);
 }
 
 static void test_as_a_session_does(void **state) {
@@ -385,17 +393,6 @@ static pr_value_t s_given_value(s_pair_t *pair) {
     }
 }
 
-static void s_bind_given(sqlite3_stmt *statement, int at, const pr_value_t *value) {
-    if (value->kind == PR_NULL)
-        sqlite3_bind_null(statement, at);
-    else if (value->kind == PR_INTEGER)
-        sqlite3_bind_int64(statement, at, value->integer);
-    else if (value->kind == PR_REAL)
-        sqlite3_bind_double(statement, at, value->real);
-    else
-        sqlite3_bind_text(statement, at, value->text.data, (int)value->text.size, SQLITE_STATIC);
-}
-
 /* Insert rows (those of values, which is s_given_columns wide) by one statement. Returns SQLite's code. */
 static int s_insert_given(sqlite3 *db, const pr_value_t *values, size_t rows) {
     sqlite3_stmt *statement = NULL;
@@ -410,7 +407,7 @@ static int s_insert_given(sqlite3 *db, const pr_value_t *values, size_t rows) {
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < s_given_columns; c++)
             if (S_GIVEN[c] != NULL)
-                s_bind_given(statement, at++, &values[r * s_given_columns + c]);
+                pr_test_bind(statement, at++, &values[r * s_given_columns + c]);
     sqlite3_step(statement);
     return sqlite3_finalize(statement);
 }
@@ -437,6 +434,8 @@ static size_t s_draw(s_pair_t *pair, pr_value_t *ret_values, char keys[s_given_r
 }
 
 static void s_given_case(size_t table, unsigned seed) {
+    char name[48];
+    snprintf(name, sizeof name, "table %zu, seed %u", table, seed);
     s_pair_t pair = {.random = seed * 77777u + table};
     pr_error_t err = PR_ERROR_INIT;
     sqlite3_session *session = NULL;
@@ -463,26 +462,7 @@ static void s_given_case(size_t table, unsigned seed) {
             pr_recorder_rewind(recorder);
         s_both(&pair, s_random(&pair, 2) == 0 ? "UPDATE g SET t = 'other' WHERE w > 0" : "DELETE FROM g WHERE x = 1");
     }
-    void *theirs = NULL;
-    const void *ours = NULL;
-    int theirs_size = 0;
-    size_t ours_size = 0;
-    assert_int_equal(sqlite3session_changeset(session, &theirs_size, &theirs), SQLITE_OK);
-    if (pr_recorder_end(recorder, &ours, &ours_size, &err) != 0)
-        fail_msg("table %zu, seed %u: %s", table, seed, err.text);
-    char *expected = s_print(theirs, (size_t)theirs_size);
-    char *recorded = s_print(ours, ours_size);
-    if (strcmp(expected, recorded) != 0) {
-        fprintf(stderr, "table %zu, seed %u: a session records:%sthe recorder:%s", table, seed, expected, recorded);
-        fail_msg("table %zu, seed %u", table, seed);
-    }
-    sqlite3_free(expected);
-    sqlite3_free(recorded);
-    sqlite3_free(theirs);
-    sqlite3session_delete(session);
-    pr_recorder_destroy(&recorder);
-    sqlite3_close(pair.session_db);
-    sqlite3_close(pair.recorder_db);
+    s_end_case(&pair, &session, &recorder, name);
 }
 
 static void test_given_as_a_session_does(void **state) {

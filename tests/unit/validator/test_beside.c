@@ -13,10 +13,11 @@
 #include <sqlite3.h>
 
 #include "common/sql_alive.h"
+#include "tests/unit/folder.h"
 #include "validator/beside.h"
 #include "validator/database.h"
 
-static char s_folder[] = "/tmp/pvr-file-check-XXXXXX";
+static char s_folder[] = "/tmp/pvr-beside-XXXXXX";
 static char s_path[64];
 static unsigned s_signs;
 
@@ -52,13 +53,7 @@ static int s_set_up(void **state) {
 
 static int s_tear_down(void **state) {
     (void)state;
-    char path[80];
-    static const char *const ends[] = {"", "-wal", "-shm"};
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        snprintf(path, sizeof path, "%s%s", s_path, ends[i]);
-        unlink(path);
-    }
-    assert_int_equal(rmdir(s_folder), 0);
+    assert_int_equal(pr_test_folder_remove(s_folder), 0);
     memcpy(s_folder + sizeof s_folder - sizeof "XXXXXX", "XXXXXX", sizeof "XXXXXX");
     return 0;
 }
