@@ -23,8 +23,9 @@
  *
  *  When a run ends the process ends, with the outcome as its exit code. Not so with a spool, unless the failure is not the
  *  export's fault: there the process closes all that belongs to the run and waits (`idle`) until the configuration, which
- *  the manager replaces, names a run that has not ended. Each run has sockets of its own, in a ZeroMQ context of its own:
- *  nothing of one run can be received in the next, and the end of the context waits until the old socket files are gone.
+ *  the manager replaces, names a run that has not ended; is the file gone, so is the manager, and the process leaves as
+ *  if asked to. Each run has sockets of its own, in a ZeroMQ context of its own: nothing of one run can be received in
+ *  the next, and the end of the context waits until the old socket files are gone.
  *
  *  Where the time goes: the loop waits in one place, zmq_poll with a timeout. It waits for output if the stage has something
  *  that nobody has room for (want_out, full), else for input; all the rest is work, open and close included.
@@ -84,6 +85,7 @@ typedef struct {
     const char *config_path;
     uint64_t writer_incarnation;
     bool draining;
+    bool unmanaged;   /* the configuration is gone */
     int64_t heard_ms; /* when PROGRESS was heard last, or the run was taken up */
     int64_t hello_ms, counters_ms, status_ms;
     pr_watchdog_t watchdog;
@@ -590,6 +592,12 @@ static int s_has_run(pr_recipe_t *recipe, pr_error_t *err) {
     pr_ending_t ending;
     pr_run_id_t run;
     int result = s_is_replaced(recipe) ? s_load(recipe, err) : 0;
+    if (result < 0 && access(recipe->config_path, F_OK) < 0 && errno == ENOENT) {
+        pr_log(PR_LOG_NOTICE, "%s is gone, and with it the manager: leaving", recipe->config_path);
+        pr_error_clear(err);
+        recipe->unmanaged = true;
+        return 0;
+    }
     if (result < 0)
         return result;
     const pr_config_t *config = recipe->config;
@@ -597,17 +605,17 @@ static int s_has_run(pr_recipe_t *recipe, pr_error_t *err) {
            pr_ending_load(config->run_dir, &run, &ending) == 0;
 }
 
-/* Wait for the next run. Returns 1, 0 (a signal: leave), or <0. */
+/* Wait for the next run. Returns 1, 0 (a signal, or nobody to give one: leave), or <0. */
 static int s_await_run(pr_recipe_t *recipe, pr_error_t *err) {
     int result = s_has_run(recipe, err);
-    if (result != 0)
+    if (result != 0 || recipe->unmanaged)
         return result;
     result = s_open_counters(recipe, err);
     if (result < 0)
         return result;
     sd_notify(0, "READY=1\nSTATUS=idle: waiting for exports");
     bool asked = false;
-    while (result == 0 && !asked) {
+    while (result == 0 && !asked && !recipe->unmanaged) {
         zmq_pollitem_t item = {.fd = recipe->signals, .events = ZMQ_POLLIN};
         s_occupy(recipe, PR_OCCUPIED_WAIT_INPUT);
         asked = zmq_poll(&item, 1, s_idle_ms) > 0;

@@ -191,6 +191,21 @@ class Stages(unittest.TestCase):
         for process in processes.values():
             self.assertIsNone(process.poll())
 
+    def test_the_configuration_goes_with_the_manager(self):
+        """Idle stages have nobody left to wait for then, whether they have had a run or not."""
+        for name, runs in (("unused", 0), ("used", 1)):
+            run_dir, config, _, say, ended = self.spool(name)
+            processes = {stage: self.start(stage, config) for stage in STAGES}
+            for run in [str(uuid.uuid4()) for _ in range(runs)]:
+                say(run, self.exports)
+                self.assertEqual(pipeline.wait_until(lambda run=run: ended(run), "the end")["error"], "OK")
+            for stage in STAGES:
+                who = "transformer-1" if stage == "transformer" else stage
+                pipeline.wait_until(lambda who=who: pipeline.pid_of(run_dir, who), who)
+            config.unlink()
+            for stage, process in processes.items():
+                self.assertEqual(process.wait(pipeline.DEADLINE), 0, stage)
+
     def test_run_after_run_from_a_spool(self):
         run_dir, config, target, say, ended = self.spool("spooled")
         processes = {stage: self.start(stage, config) for stage in STAGES}
