@@ -19,7 +19,9 @@
  *      failed    BYE, the run ends with the outcome
  *      (another run than the configuration names: with a spool ours is over; without one it is none of our business)
  *      failing   this stage cannot go on: FAIL every s_hello_ms, until it hears that the run stops, for s_tell_ms at most;
- *                with a spool until it does: a writer that is just being started again must not wait for us in vain
+ *                with a spool until it does: a writer that is just being started again must not wait for us in vain.
+ *                Not so if the writer speaks another version of the protocol, because only one of us was upgraded: the
+ *                stage ends at once, and whoever watches over it (`pvrelay run`, systemd) ends the run
  *
  *  When a run ends the process ends, with the outcome as its exit code. Not so with a spool, unless the failure is not the
  *  export's fault: there the process closes all that belongs to the run and waits (`idle`) until the configuration, which
@@ -295,6 +297,12 @@ static int s_receive_progress(pr_recipe_t *recipe, int64_t now_ms, pr_error_t *e
     int received;
     int result = 0;
     while (result == 0 && !daemon->leave && (received = pr_socket_receive(daemon->progress, &inbound, &dropped)) != 0) {
+        if (received == -PR_E_VERSION) /* here only the writer is heard */
+            return pr_error_set(
+                err, PR_E_VERSION,
+                "the writer is of another version of pvrelay (%s); all stages of a run must be of the same: "
+                "stop them all, and start them again",
+                dropped.text);
         if (received < 0) {
             pr_daemon_protocol_error(daemon, PR_PROTOCOL_MALFORMED, &dropped);
             pr_error_clear(&dropped);
@@ -452,10 +460,11 @@ static int s_loop(pr_recipe_t *recipe, pr_error_t *err) {
 
 /* ---- this stage cannot go on ---- */
 
-/* Is that for the others to know? Errors that a restart mends are nobody else's business. */
+/* Is that for the others to know? Errors that a restart mends are nobody else's business, and a writer of another version
+ * would not understand. */
 static bool s_is_for_good(const pr_error_t *err) {
     pr_error_class_t class = pr_error_class((int)err->code);
-    return class != PR_CLASS_RETRY && class != PR_CLASS_BUG;
+    return err->code != PR_E_VERSION && class != PR_CLASS_RETRY && class != PR_CLASS_BUG;
 }
 
 /* One turn of waiting for the writer's word that the run stops. Returns whether it has come, or a signal. */

@@ -18,6 +18,7 @@
     X(CONFIG, 2, CONFIG, 1, "the configuration is wrong")                                                              \
     X(MAPPING, 3, CONFIG, 1, "the mapping is wrong")                                                                   \
     X(UNFINISHED, 4, CONFIG, 1, "the target holds another run that is not finished")                                   \
+    X(VERSION, 5, CONFIG, 1, "another version of pvrelay takes part in the run")                                       \
     X(UNREADABLE, 10, DATA, 2, "an export cannot be read")                                                             \
     X(MALFORMED, 11, DATA, 2, "an export is not well-formed")                                                          \
     X(TRUNCATED, 12, DATA, 2, "an export is truncated")                                                                \

@@ -141,11 +141,11 @@ int pr_message_decode(const void *data, size_t size, unsigned frames, pr_message
     uint8_t magic[sizeof s_magic] = {0};
     pr_wire_t wire = pr_wire_over((void *)(uintptr_t)data, size);
     pr_wire_get_bytes(&wire, magic, sizeof magic);
+    unsigned version = pr_wire_get_u8(&wire);
     if (wire.failed || memcmp(magic, s_magic, sizeof magic) != 0)
         return pr_error_set(err, PR_E_PROTOCOL, "not a message of pvrelay");
-    unsigned version = pr_wire_get_u8(&wire);
-    if (wire.failed || version != PR_PROTOCOL_VERSION)
-        return pr_error_set(err, PR_E_PROTOCOL, "protocol version %u, this program speaks %d", version,
+    if (version != PR_PROTOCOL_VERSION)
+        return pr_error_set(err, PR_E_VERSION, "protocol version %u, this program speaks %d", version,
                             PR_PROTOCOL_VERSION);
     unsigned id = pr_wire_get_u8(&wire);
     unsigned stage = pr_wire_get_u8(&wire);

@@ -236,7 +236,7 @@ size_t pr_message_encode(const pr_message_t *message, void *buffer);
 
 /*  Decode a first frame from anyone. frames: how many frames came in all.
  *  Checks, in this order: magic, version, message number, that this stage may send it, fields exactly to the end,
- *  number of frames. Returns 0 or -PR_E_PROTOCOL; ret_message is untouched on failure. */
+ *  number of frames. Returns 0, -PR_E_VERSION or -PR_E_PROTOCOL; ret_message is untouched on failure. */
 int pr_message_decode(const void *data, size_t size, unsigned frames, pr_message_t *ret_message, pr_error_t *err);
 
 /* Write the table as the protocol page of the docs (Markdown) to a FILE. */

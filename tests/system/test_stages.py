@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Stages by themselves: late ones, failing ones, several workers in one service, and run after run from a spool."""
 
+import ctypes
 import json
 import os
 import pathlib
@@ -190,6 +191,28 @@ class Stages(unittest.TestCase):
                          [(run, 1010 if number % 2 == 0 else 33) for number, run in enumerate(runs)])
         for process in processes.values():
             self.assertIsNone(process.poll())
+
+    def test_a_writer_of_another_version(self):
+        """Whoever was upgraded alone says so and ends, instead of waiting for somebody whom it cannot understand."""
+        zmq = ctypes.CDLL("libzmq.so.5")
+        zmq.zmq_ctx_new.restype = zmq.zmq_socket.restype = ctypes.c_void_p
+        context = ctypes.c_void_p(zmq.zmq_ctx_new())
+        self.addCleanup(zmq.zmq_ctx_term, context)
+        message = b"PV\x01" + bytes(60)
+        for name in ("single", "spool"):
+            if name == "single":
+                config, run_dir = self.configure("other-single")
+            else:
+                run_dir, config, _, say, _ = self.spool("other-spool")
+                say(str(uuid.uuid4()), self.exports)
+            writer = ctypes.c_void_p(zmq.zmq_socket(context, 1))  # ZMQ_PUB
+            self.addCleanup(zmq.zmq_close, writer)
+            self.assertEqual(zmq.zmq_bind(writer, f"ipc://{run_dir}/progress.sock".encode()), 0)
+            processes = [self.start(stage, config) for stage in STAGES if stage != "writer"]
+            pipeline.wait_until(lambda: zmq.zmq_send(writer, message, len(message), 0) and all(p.poll() is not None for p in processes),
+                                "all stages to end")
+            for process in processes:
+                self.assert_ended(process, 1, "VERSION: the writer is of another version of pvrelay (protocol version 1, this program speaks ")
 
     def test_the_configuration_goes_with_the_manager(self):
         """Idle stages have nobody left to wait for then, whether they have had a run or not."""

@@ -78,11 +78,15 @@ static void test_truncated_or_longer(void **state) {
     }
 }
 
-static void s_refused(const uint8_t *buffer, size_t size, unsigned frames, const char *text) {
+static void s_refused_as(pr_error_code_t code, const uint8_t *buffer, size_t size, unsigned frames, const char *text) {
     pr_error_t err = PR_ERROR_INIT;
     pr_message_t back;
-    assert_int_equal(pr_message_decode(buffer, size, frames, &back, &err), -PR_E_PROTOCOL);
+    assert_int_equal(pr_message_decode(buffer, size, frames, &back, &err), -(int)code);
     assert_string_equal(err.text, text);
+}
+
+static void s_refused(const uint8_t *buffer, size_t size, unsigned frames, const char *text) {
+    s_refused_as(PR_E_PROTOCOL, buffer, size, frames, text);
 }
 
 static void test_who(void **state) {
@@ -107,7 +111,9 @@ static void test_refusals(void **state) {
     buffer[3] = 99;
     s_refused(buffer, size, 1, "unknown message 99");
     buffer[2] = 1;
-    s_refused(buffer, size, 1, "protocol version 1, this program speaks 5");
+    s_refused_as(PR_E_VERSION, buffer, size, 1, "protocol version 1, this program speaks 5");
+    s_refused_as(PR_E_VERSION, buffer, 3, 1, "protocol version 1, this program speaks 5");
+    s_refused(buffer, 2, 1, "not a message of pvrelay");
     buffer[0] = 'X';
     s_refused(buffer, size, 1, "not a message of pvrelay");
     s_refused(buffer, 0, 1, "not a message of pvrelay");
