@@ -87,7 +87,6 @@ typedef struct {
     const char *config_path;
     uint64_t writer_incarnation;
     bool draining;
-    bool unmanaged;   /* the configuration is gone */
     int64_t heard_ms; /* when PROGRESS was heard last, or the run was taken up */
     int64_t hello_ms, counters_ms, status_ms;
     pr_watchdog_t watchdog;
@@ -596,7 +595,7 @@ static bool s_is_replaced(const pr_recipe_t *recipe) {
            now.st_mtim.tv_sec != read->st_mtim.tv_sec || now.st_mtim.tv_nsec != read->st_mtim.tv_nsec;
 }
 
-/* Does the configuration, as it is now, name a run that has not ended? Returns 1, 0 or <0. */
+/* Does the configuration, as it is now, name a run that has not ended? Returns 1, 0 or <0; where it is gone: 0, and leaves. */
 static int s_has_run(pr_recipe_t *recipe, pr_error_t *err) {
     pr_ending_t ending;
     pr_run_id_t run;
@@ -604,7 +603,7 @@ static int s_has_run(pr_recipe_t *recipe, pr_error_t *err) {
     if (result < 0 && access(recipe->config_path, F_OK) < 0 && errno == ENOENT) {
         pr_log(PR_LOG_NOTICE, "%s is gone, and with it the manager: leaving", recipe->config_path);
         pr_error_clear(err);
-        recipe->unmanaged = true;
+        s_leave(recipe, PR_E_OK);
         return 0;
     }
     if (result < 0)
@@ -617,14 +616,14 @@ static int s_has_run(pr_recipe_t *recipe, pr_error_t *err) {
 /* Wait for the next run. Returns 1, 0 (a signal, or nobody to give one: leave), or <0. */
 static int s_await_run(pr_recipe_t *recipe, pr_error_t *err) {
     int result = s_has_run(recipe, err);
-    if (result != 0 || recipe->unmanaged)
+    if (result != 0 || recipe->public.leave)
         return result;
     result = s_open_counters(recipe, err);
     if (result < 0)
         return result;
     sd_notify(0, "READY=1\nSTATUS=idle: waiting for exports");
     bool asked = false;
-    while (result == 0 && !asked && !recipe->unmanaged) {
+    while (result == 0 && !asked && !recipe->public.leave) {
         zmq_pollitem_t item = {.fd = recipe->signals, .events = ZMQ_POLLIN};
         s_occupy(recipe, PR_OCCUPIED_WAIT_INPUT);
         asked = zmq_poll(&item, 1, s_idle_ms) > 0;
