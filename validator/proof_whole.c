@@ -6,7 +6,8 @@
  *
  *  A check is a query whose rows are the failures: table, key, column, expected, stored, all text. So adding a check is
  *  adding a query. All of the content run in one read transaction; references and the file itself need not, as nothing
- *  is written meanwhile, and where everything is proved at once have a thread (validator/beside.h). S_CHECKS are about the run's books; a proof of exports has none.
+ *  is written meanwhile, and where everything is proved at once have a thread (validator/beside.h). S_CHECKS are about the
+ *  run's books; a proof of exports has none.
  *
  *  What the exports say as a whole is looked at by stream (mapping: `distribution`, `position`, `declares`), in parts of
  *  their own: the groups and their tallies (proof_groups.c), the stored distribution (proof_distribution.c), rows that

@@ -11,11 +11,11 @@
  *      taken[]              verdicts that came, not recorded yet: they join the next batch's transaction
  *
  *  The whole is proved last, when all commits have verdicts: what the rows say, and that the file is sound with all its
- *  indexes. If none of these was left to be built, both are asked for together:
+ *  indexes. If none of these is left to be built by then, both are asked for together:
  *
- *      indexes were put off     FINISH(content)  -->  its verdict is kept in `content`
- *      and are all built        FINISH(file)     -->  both are recorded, and the run can end
- *      none was                 FINISH(both)     -->  it is recorded, and the run can end
+ *      indexes are left         FINISH(content)  -->  its verdict is kept in `content`
+ *      and then all are built   FINISH(file)     -->  both are recorded, and the run can end
+ *      none is left             FINISH(both)     -->  it is recorded, and the run can end
  *
  *  A crash loses all of it and nothing: what has no verdict in the target is sent again, and the whole is asked for from
  *  its beginning. What a validator said of the content before it died stays said: nothing has changed since.
@@ -208,9 +208,10 @@ static uint64_t s_answered(pr_verdicts_t *self, size_t at) {
 static int s_take_part(pr_verdicts_t *self, pr_taken_t *taken, bool *ret_whole, pr_error_t *err) {
     pr_whole_part_t part = self->asked;
     self->asked = PR_WHOLE_NONE; /* it has been answered: another answer was not asked for */
+    if (part & PR_WHOLE_CONTENT)
+        pr_fault("writer.content-proved");
     if (part == PR_WHOLE_CONTENT) {
         self->content = taken->list;
-        pr_fault("writer.content-proved");
         return 0;
     }
     *ret_whole = true;

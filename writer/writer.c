@@ -20,11 +20,13 @@
  *  commits without verdict again.
  *
  *  While proving, the writer builds the indexes that were put off, one a turn, and the validator proves the last commits
- *  and the content of the whole, which reads through none of them. It reads in a transaction of its own (WAL): neither
+ *  and the content of the whole, which reads through none of them. A turn takes only so many messages, and an index can
+ *  take seconds: as long as verdicts come none is begun, or the validator would wait for an index at every few of its last
+ *  verdicts, and for all of them before it is asked for the whole. It reads in a transaction of its own (WAL): neither
  *  waits for the other; meanwhile the WAL cannot begin anew, and grows by what the indexes take. When the last index is
- *  there and the content is proved, the validator is asked for the rest: that the file is sound. If no index was put off it
- *  is asked for both at once. A writer that dies in between finds the state `proving`, builds what is still listed, and
- *  asks for the whole again.
+ *  there and the content is proved, the validator is asked for the rest: that the file is sound. If no index is left when
+ *  the last commit is proved it is asked for both at once. A writer that dies in between finds the state `proving`, builds
+ *  what is still listed, and asks for the whole again.
  *
  *  Invariants:
  *      a batch is taken only if it begins exactly at the committed position (pr_range_relation)
@@ -86,8 +88,8 @@ typedef struct {
     int64_t gap_ms;   /* since when an early batch has been waiting; 0: none */
     int64_t asked_ms; /* when the reader was last asked to go back */
     pr_verdicts_t *verdicts;
-    bool indexed; /* while proving: no index is left to be built, ... */
-    bool at_once; /* ... and none was when it began */
+    bool indexed; /* while proving: no index is left to be built */
+    bool heard;   /* a verdict of a commit, in this turn */
     pr_peer_t peers[s_peers_max];
     size_t peers_count;
     int64_t begun_ms; /* when this process took up the run */
@@ -222,6 +224,7 @@ static int s_on_verdict(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *er
     bool whole = false;
     int result = pr_verdicts_take(self->verdicts, inbound, &records, &whole, err);
     self->validated += records;
+    self->heard = self->heard || records > 0;
     if (records > 0)
         self->daemon->counters.validated_checkpoint = (uint64_t)inbound->message.verdict.checkpoint;
     return result == 0 && whole ? s_complete(self, err) : result;
@@ -486,7 +489,6 @@ static int s_begin_proving(pr_writer_t *self, pr_error_t *err) {
     int left = pr_target_indexes_left(self->target, err);
     self->state = PR_PROGRESS_PROVING;
     self->indexed = left == 0;
-    self->at_once = left == 0;
     return left < 0 ? left : 0;
 }
 
@@ -606,10 +608,8 @@ static int s_on_message(void *context, pr_inbound_t *inbound, pr_error_t *err) {
 static pr_whole_part_t s_provable(const pr_writer_t *self) {
     if (self->state != PR_PROGRESS_PROVING)
         return PR_WHOLE_NONE;
-    if (self->at_once)
-        return PR_WHOLE_BOTH;
     if (!pr_verdicts_content_known(self->verdicts))
-        return PR_WHOLE_CONTENT;
+        return self->indexed ? PR_WHOLE_BOTH : PR_WHOLE_CONTENT;
     return self->indexed ? PR_WHOLE_FILE : PR_WHOLE_NONE;
 }
 
@@ -631,13 +631,18 @@ static int s_due(pr_writer_t *self, int64_t now_ms, pr_error_t *err) {
     return result;
 }
 
-/* Build one index that was put off. Returns 1, 0 if there was none to build, or <0. */
+/*  Build one index that was put off, if verdicts leave the time. Returns 1 if the next turn has something to do at once: what
+ *  came after them, the next index, or asking for what all of them were built for; 0, or <0. */
 static int s_build_index(pr_writer_t *self, pr_error_t *err) {
+    bool heard = self->heard;
+    self->heard = false;
     if (self->state != PR_PROGRESS_PROVING || self->indexed)
         return 0;
+    if (heard)
+        return 1;
     int result = pr_target_build_index(self->target, err);
     self->indexed = result == 0;
-    return result;
+    return result < 0 ? result : 1;
 }
 
 static int s_on_turn(void *context, int64_t now_ms, pr_error_t *err) {
