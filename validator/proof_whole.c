@@ -372,15 +372,17 @@ static int s_check_file(sqlite3 *db, const char *target, const void *context, pr
     return s_query(db, target, 0, sqlite3_mprintf("%s", S_QUICK_CHECK), list, err);
 }
 
-static int s_check_file_and_foreign_keys(sqlite3 *db, const char *target, const void *context, pr_proof_list_t *list,
+static int s_check_foreign_keys_and_file(sqlite3 *db, const char *target, const void *context, pr_proof_list_t *list,
                                          pr_error_t *err) {
-    int result = s_check_file(db, target, context, list, err);
-    return result == 0 ? s_check_foreign_keys(db, target, context, list, err) : result;
+    int result = s_check_foreign_keys(db, target, context, list, err);
+    return result == 0 ? s_check_file(db, target, context, list, err) : result;
 }
 
+/* Whether in parts or at once, failures come in the same order: content, references, file. */
+
 int pr_proof_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
-    int result = s_check_foreign_keys(proof->db, proof->path, proof->mapping, list, err);
-    return result == 0 ? s_prove_content(proof, list, err) : result;
+    int result = s_prove_content(proof, list, err);
+    return result == 0 ? s_check_foreign_keys(proof->db, proof->path, proof->mapping, list, err) : result;
 }
 
 int pr_proof_file(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
@@ -391,7 +393,7 @@ int pr_proof_file(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
 
 int pr_proof_whole(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
     pr_beside_t *beside = NULL;
-    int result = pr_beside_begin(proof->path, s_check_file_and_foreign_keys, proof->mapping, &beside, err);
+    int result = pr_beside_begin(proof->path, s_check_foreign_keys_and_file, proof->mapping, &beside, err);
     if (result < 0)
         return result;
     result = s_prove_content(proof, list, err);

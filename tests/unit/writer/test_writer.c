@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "common/failure.h"
+#include "common/sql_alive.h"
 #include "target_fixture.h"
 #include "writer/writer.h"
 
@@ -88,7 +89,9 @@ typedef struct {
 static void s_commit_all(fixture_t *fixture) {
     fx_t *fx = fixture->fx;
     fx_record_t *records = calloc(s_commit_modules, sizeof *records);
+    char(*ids)[16] = calloc(s_commit_modules, sizeof *ids); /* the records' */
     assert_non_null(records);
+    assert_non_null(ids);
     fx_open(fx);
     fx_begin(fx, S_RUN, 1, (s_commits - 1) * s_commit_modules);
     fx_audit_t audit = fx_audit("A");
@@ -96,14 +99,14 @@ static void s_commit_all(fixture_t *fixture) {
     fx_batch(fx, 0, 0, records, 1, &fixture->checkpoints[0]);
     for (unsigned i = 1; i < s_commits; i++) {
         for (unsigned j = 0; j < s_commit_modules; j++) {
-            char id[16];
-            snprintf(id, sizeof id, "%u-%u", i, j);
-            fx_module_t module = fx_module("A", id);
+            snprintf(ids[j], sizeof ids[j], "%u-%u", i, j);
+            fx_module_t module = fx_module("A", ids[j]);
             fx_make_module(fx, &module, &records[j]);
         }
         fx_batch(fx, 1, (uint64_t)(i - 1) * s_commit_modules, records, s_commit_modules, &fixture->checkpoints[i]);
     }
     free(records);
+    free(ids);
     pr_error_t err = PR_ERROR_INIT;
     int64_t finish = 0;
     int result = pr_target_run_finish(fx->target, fx->run.number, &finish, &err);
@@ -288,5 +291,6 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_content_comes_last, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_indexes_before_verdicts, s_setup, s_teardown),
     };
+    pr_sql_prepare(); /* before the fixture's first use of SQLite */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
