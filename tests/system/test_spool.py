@@ -39,15 +39,17 @@ class Spool(unittest.TestCase):
         pipeline.generate(self.root / "made" / name, *arguments)
         return self.root / "made" / name
 
-    def settle(self, path):
-        """The order of arrival goes by times that may be as coarse as the kernel's tick: let the next one have a later one."""
+    def settle(self):
+        """The order of arrival goes by times that may be as coarse as the kernel's tick: what is dropped next has a later one than
+        what was dropped until now, which may have been taken up already."""
         probe = self.root / "probe"
 
-        def later():
+        def now():
             probe.touch()
             os.chmod(probe, 0o600)
-            return probe.stat().st_ctime_ns > path.stat().st_ctime_ns
-        pipeline.wait_until(later, "the clock of the filesystem")
+            return probe.stat().st_ctime_ns
+        dropped = now()
+        pipeline.wait_until(lambda: now() > dropped, "the clock of the filesystem")
 
     def drop(self, source, name):
         """As a producer does: under another name first, then renamed."""
@@ -114,7 +116,8 @@ class Spool(unittest.TestCase):
         with self.manager(batch_bytes=16384, window_bytes=65536, resend_ms=200) as manager:
             manager.start()
             for source, name in sets:
-                self.settle(self.drop(source, name))
+                self.drop(source, name)
+                self.settle()
                 manager.turn()
                 if chance.random() < 0.6:
                     manager.kill(chance.choice(("manager", *managed.STAGES)))
@@ -153,9 +156,12 @@ class Spool(unittest.TestCase):
         (holds_link / "a.json").symlink_to(good / "prod_export_audits.json")
         with self.manager() as manager:
             manager.start()
-            self.settle(self.drop(truncated, "1-truncated"))
-            self.settle(self.drop_text("2-unknown.json", '[{"results": [{"colour": "red"}], "success": true, "meta": {}}]'))
-            self.settle(self.drop(empty, "3-empty"))
+            self.drop(truncated, "1-truncated")
+            self.settle()
+            self.drop_text("2-unknown.json", '[{"results": [{"colour": "red"}], "success": true, "meta": {}}]')
+            self.settle()
+            self.drop(empty, "3-empty")
+            self.settle()
             (self.spool / "4-link.json").symlink_to(modules)
             self.until_idle(manager, ["failed/4-link.json"])
             os.mkfifo(self.spool / "6-fifo.json")
@@ -164,8 +170,10 @@ class Spool(unittest.TestCase):
             holds_link.rename(self.spool / "7-holds")
             self.until_idle(manager, ["failed/7-holds"])
             rejected = self.export("rejects", "--modules", 200, "--trap", "unknown-status=3")
-            self.settle(self.drop(good, "8-good"))
-            self.settle(self.drop(rejected, "9-rejects"))
+            self.drop(good, "8-good")
+            self.settle()
+            self.drop(rejected, "9-rejects")
+            self.settle()
             self.until_idle(manager, ["done/8-good", "done/9-rejects"])
             self.stop_idle(manager)
         self.assertEqual(self.runs(), [("8-good", "complete", 0), ("9-rejects", "complete", 3)])
@@ -195,7 +203,8 @@ class Spool(unittest.TestCase):
         good = self.export("good", "--preset", "production")
         with self.manager(max_rejects=5, batch_bytes=16384, window_bytes=65536) as manager:
             manager.start()
-            self.settle(self.drop(bad, "bad"))
+            self.drop(bad, "bad")
+            self.settle()
             self.drop(good, "good")
             self.until_idle(manager, ["failed/bad", "done/good"])
             self.stop_idle(manager)
@@ -209,7 +218,8 @@ class Spool(unittest.TestCase):
         good = self.export("good", "--preset", "production")
         with self.manager(max_rejects=5, on_reject_limit="rollback", batch_bytes=16384, window_bytes=65536) as manager:
             manager.start()
-            self.settle(self.drop(bad, "bad"))
+            self.drop(bad, "bad")
+            self.settle()
             self.drop(good, "good")
             self.until_idle(manager, ["failed/bad", "done/good"])
             self.stop_idle(manager)
@@ -251,12 +261,12 @@ class Spool(unittest.TestCase):
             shutil.copy(good / "prod_export_audits.json", self.spool / "never.json")
             marker = self.spool / "c-folder" / ".done"
             marker.touch()
-            self.settle(marker)
+            self.settle()
             self.until_idle(manager, ["done/c-folder"])
             os.kill(manager.processes["manager"].pid, 19)  # SIGSTOP: both have arrived when it looks again
             for name in ("b-folder.done", "a.json.done"):
                 (self.spool / name).touch()
-                self.settle(self.spool / name)
+                self.settle()
             os.kill(manager.processes["manager"].pid, 18)
             self.until_idle(manager, ["done/b-folder", "done/a.json"])
             self.assertEqual(self.waiting(), ["never.json"])
@@ -273,9 +283,12 @@ class Spool(unittest.TestCase):
             with self.subTest(window=window, turn=turn):
                 root = self.root / f"{window.split('.')[1]}-{turn}"
                 self.prepare(root)
-                self.settle(self.drop(good, "1-good"))
-                self.settle(self.drop(bad, "2-bad"))
-                self.settle(self.drop_text("2-broken.json", "["))
+                self.drop(good, "1-good")
+                self.settle()
+                self.drop(bad, "2-bad")
+                self.settle()
+                self.drop_text("2-broken.json", "[")
+                self.settle()
                 self.drop(good, "3-good")
                 environment = {"PVRELAY_FAULT": f"{window}@{turn}", "PVRELAY_FAULT_MARKER": str(root / "struck")}
                 with self.manager(root, environment, max_rejects=3, batch_bytes=16384, window_bytes=65536) as manager:
@@ -298,7 +311,8 @@ class Spool(unittest.TestCase):
             with self.subTest(window=window):
                 root = self.root / window.split(".")[1]
                 self.prepare(root)
-                self.settle(self.drop(good, "1-good"))
+                self.drop(good, "1-good")
+                self.settle()
                 self.drop(good, "2-good")
                 with self.manager(root, {"PVRELAY_FAULT": window, "PVRELAY_FAULT_MARKER": str(root / "struck")}) as manager:
                     manager.start_manager()
