@@ -58,13 +58,11 @@ class Spool(unittest.TestCase):
             shutil.copytree(source, temporary)
         else:
             shutil.copy(source, temporary)
-        final = self.spool / name
-        temporary.rename(final)
-        return final
+        temporary.rename(self.spool / name)
 
     def drop_text(self, name, text):
         (self.root / "text").write_text(text)
-        return self.drop(self.root / "text", name)
+        self.drop(self.root / "text", name)
 
     # ---- what is to be found afterwards ----
 
