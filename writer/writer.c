@@ -224,9 +224,10 @@ static int s_on_verdict(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *er
     bool whole = false;
     int result = pr_verdicts_take(self->verdicts, inbound, &records, &whole, err);
     self->validated += records;
-    self->heard = self->heard || records > 0;
-    if (records > 0)
+    if (records > 0) {
+        self->heard = true;
         self->daemon->counters.validated_checkpoint = (uint64_t)inbound->message.verdict.checkpoint;
+    }
     return result == 0 && whole ? s_complete(self, err) : result;
 }
 

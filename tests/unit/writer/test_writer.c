@@ -171,6 +171,11 @@ static void s_prove(fixture_t *fixture, int64_t checkpoint, pr_whole_part_t part
     zmq_msg_close(&verdict.frames[0]);
 }
 
+static void s_prove_commits(fixture_t *fixture) {
+    for (unsigned i = 0; i < s_commits; i++)
+        s_prove(fixture, fixture->checkpoints[i], PR_WHOLE_NONE);
+}
+
 /* Returns whether the next turn has something to do at once. */
 static bool s_turn(fixture_t *fixture) {
     pr_error_t err = PR_ERROR_INIT;
@@ -229,8 +234,7 @@ static void test_repeated_verdicts_hold_up_nothing(void **state) {
 static void test_file_comes_last(void **state) {
     fixture_t *fixture = *state;
     s_turn(fixture);
-    for (unsigned i = 0; i < s_commits; i++)
-        s_prove(fixture, fixture->checkpoints[i], PR_WHOLE_NONE);
+    s_prove_commits(fixture);
     assert_true(s_turn(fixture));
     s_prove(fixture, 0, PR_WHOLE_CONTENT);
     unsigned turns = 0;
@@ -250,8 +254,7 @@ static void test_file_comes_last(void **state) {
 static void test_content_comes_last(void **state) {
     fixture_t *fixture = *state;
     s_turn(fixture);
-    for (unsigned i = 0; i < s_commits; i++)
-        s_prove(fixture, fixture->checkpoints[i], PR_WHOLE_NONE);
+    s_prove_commits(fixture);
     while (s_turn(fixture)) /* until nothing is left but waiting */
         continue;
     assert_int_equal(s_indexes_left(fixture), 0);
@@ -273,8 +276,7 @@ static void test_indexes_before_verdicts(void **state) {
     while (s_turn(fixture))
         continue;
     assert_int_equal(s_indexes_left(fixture), 0);
-    for (unsigned i = 0; i < s_commits; i++)
-        s_prove(fixture, fixture->checkpoints[i], PR_WHOLE_NONE);
+    s_prove_commits(fixture);
     assert_false(s_turn(fixture));
     assert_int_equal(s_finish_sent, 1);
     assert_int_equal(s_finish_part, PR_WHOLE_BOTH);
