@@ -2,13 +2,13 @@
 /* The commands of pvrelay: finding one, its help, its error. */
 #include "control/command.h"
 
-#include <sqlite3.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
+#include "common/sql_alive.h"
 #include "control/options.h"
 
 typedef struct {
@@ -79,9 +79,7 @@ static int s_help_on(int argc, char **argv) {
 int pr_command_main(int argc, char **argv) {
     pr_error_t err = PR_ERROR_INIT;
     pr_log_open("pvrelay", PR_LOG_NOTICE);
-    /* A matter of speed: one thread uses SQLite here, and nobody asks it for its memory statistics. */
-    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    pr_sql_prepare(); /* as the stages do: verify has a second thread, with a connection of its own */
     if (argc < 2) {
         pr_options_wrong("", &err, "a command is missing");
         return s_fail(&err);

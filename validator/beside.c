@@ -7,15 +7,19 @@
  *  comes out of it, however long it takes. And what it finds depends on nothing else. So it has a thread of its own; who
  *  waits for the thread can tell the world meanwhile, or go on with work of the same kind.
  *
- *  What is shared: nothing. The caller opens the connection and hands it over, the thread uses it alone until it is
- *  joined, and leaves what it has found in pr_beside_t, which the caller does not look at before. The connection gives no
- *  signs of life, as these would come out of the wrong thread; signals are for the caller, too.
+ *  What is shared: nothing but the flag that says it has ended. The caller opens the connection and hands it over, the
+ *  thread uses it alone until it is joined, and leaves what it has found in pr_beside_t, which the caller does not look at
+ *  before. The connection gives no signs of life, as these would come out of the wrong thread; signals are for the caller,
+ *  too. Two connections of one process share state inside SQLite, which therefore must not be set to single-thread mode
+ *  (common/sql_alive.h); system/test_races looks at it with helgrind, which knows of pthread_join but not of the joins that
+ *  give up after some time: that is why the end is told by a condition.
  */
 #include "validator/beside.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -32,6 +36,9 @@ struct pr_beside {
     pr_beside_fn *fn;
     const void *context;
     pthread_t thread;
+    pthread_mutex_t mutex; /* of `ended` */
+    pthread_cond_t ending;
+    bool ended;
     pr_proof_list_t *list;
     int result;
     pr_error_t err;
@@ -43,6 +50,10 @@ static const char S_SETTINGS[] = "PRAGMA cache_size = -2000";
 static void *s_run(void *context) {
     pr_beside_t *beside = context;
     beside->result = beside->fn(beside->db, beside->path, beside->context, beside->list, &beside->err);
+    pthread_mutex_lock(&beside->mutex);
+    beside->ended = true;
+    pthread_cond_signal(&beside->ending);
+    pthread_mutex_unlock(&beside->mutex);
     return NULL;
 }
 
@@ -58,6 +69,8 @@ static int s_start(pr_beside_t *beside) {
 }
 
 static void s_free(pr_beside_t *beside) {
+    pthread_cond_destroy(&beside->ending);
+    pthread_mutex_destroy(&beside->mutex);
     sqlite3_close(beside->db);
     pr_proof_list_destroy(&beside->list);
     free(beside->path);
@@ -71,6 +84,12 @@ int pr_beside_begin(const char *target, pr_beside_fn *fn, const void *context, p
     beside->fn = fn;
     beside->context = context;
     beside->list = pr_proof_list_new(s_failures_max);
+    pthread_mutex_init(&beside->mutex, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&beside->ending, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     int result = pr_database_open(target, &beside->db, err);
     if (result == 0)
         result = pr_database_exec(beside->db, target, S_SETTINGS, err);
@@ -87,15 +106,19 @@ int pr_beside_begin(const char *target, pr_beside_fn *fn, const void *context, p
     return result;
 }
 
-static void s_join(const pr_beside_t *beside) {
+static void s_join(pr_beside_t *beside) {
     struct timespec until;
-    do {
+    pthread_mutex_lock(&beside->mutex);
+    while (!beside->ended) {
         pr_sql_give_sign();
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += s_wait_ms * 1000000L;
         until.tv_sec += until.tv_nsec / 1000000000L;
         until.tv_nsec %= 1000000000L;
-    } while (pthread_clockjoin_np(beside->thread, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
+        pthread_cond_timedwait(&beside->ending, &beside->mutex, &until);
+    }
+    pthread_mutex_unlock(&beside->mutex);
+    pthread_join(beside->thread, NULL);
 }
 
 int pr_beside_end(pr_beside_t **beside, pr_proof_list_t *list, pr_error_t *err) {
