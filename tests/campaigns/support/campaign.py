@@ -29,6 +29,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -48,7 +49,7 @@ class Case:
     """One case: its number, its randomness, a folder of its own (short enough for sockets), and what it counts."""
 
     def __init__(self, arguments, number, shared):
-        self.number, self.seconds, self.shared = number, arguments.seconds, shared
+        self.number, self.seconds, self.shared, self._until = number, arguments.seconds, shared, arguments.end
         self.chance = random.Random(f"{arguments.seed}/{number}")
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pvr-", dir="/tmp"))
         self.counts = {}
@@ -58,6 +59,10 @@ class Case:
         """Add to what the summary counts: faults (what was done to the product), inputs (what it was given), or a name of the campaign's own."""
         for name, more in counts.items():
             self.counts[name] = self.counts.get(name, 0) + more
+
+    def is_late(self):
+        """The time is up: a case of many parts may leave the rest. Never so if it is a case that is repeated."""
+        return time.monotonic() >= self._until
 
     def start(self, command, environment=None, **options):
         """A process that is gone when the case is."""
@@ -126,7 +131,7 @@ def _parse(name, description):
     arguments.end = time.monotonic() + arguments.seconds
     arguments.bin = pipeline.BIN = arguments.bin.resolve()
     if arguments.case is not None:
-        arguments.jobs = 1
+        arguments.jobs, arguments.end = 1, float("inf")
     return arguments
 
 
