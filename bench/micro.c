@@ -407,14 +407,12 @@ static uint64_t s_run_proof(micro_t *self) {
     for (size_t i = 0; i < self->count; i++) {
         const micro_batch_t *batch = &self->batches[i];
         pr_error_t err = PR_ERROR_INIT;
-        uint64_t rows = 0;
+        pr_proof_read_t read = {0};
         pr_proof_list_clear(self->list);
-        s_check(
-            pr_proof_commit(self->proof, batch->checkpoint, batch->range, batch->digest, 0, self->list, &rows, &err),
-            &err);
+        s_check(pr_proof_commit(self->proof, batch->checkpoint, batch->range, 0, self->list, &read, &err), &err);
         if (self->list->failures_total > 0)
             s_die("the proof fails: %s %s", self->list->failures[0].key, self->list->failures[0].column);
-        proved += rows;
+        proved += read.rows;
     }
     return proved;
 }

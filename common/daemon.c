@@ -89,6 +89,7 @@ typedef struct {
     bool draining;
     int64_t heard_ms; /* when PROGRESS was heard last, or the run was taken up */
     int64_t hello_ms, counters_ms, status_ms;
+    pr_error_t heard; /* what went wrong when PROGRESS was heard in the midst of a message */
     pr_watchdog_t watchdog;
     pr_occupied_t occupied;
     struct stat config_read; /* the file that the configuration was read from */
@@ -287,6 +288,19 @@ static int s_hear_progress(pr_recipe_t *recipe, const pr_message_t *message, int
     return recipe->ops->on_progress(recipe->self, progress, fresh, err);
 }
 
+static int s_receive_signal(pr_recipe_t *recipe, pr_error_t *err) {
+    struct signalfd_siginfo info;
+    if (read(recipe->signals, &info, sizeof info) != (ssize_t)sizeof info)
+        return 0;
+    recipe->draining = true;
+    sd_notify(0, "STOPPING=1\nSTATUS=draining");
+    pr_log(PR_LOG_INFO, "draining, on signal %u", info.ssi_signo);
+    int result = recipe->ops->on_drain != NULL ? recipe->ops->on_drain(recipe->self, err) : 0;
+    if (!recipe->public.leave)
+        s_leave(recipe, PR_E_INTERRUPTED);
+    return result;
+}
+
 static int s_receive_progress(pr_recipe_t *recipe, int64_t now_ms, pr_error_t *err) {
     pr_daemon_t *daemon = &recipe->public;
     if (daemon->stage == PR_STAGE_WRITER)
@@ -314,6 +328,23 @@ static int s_receive_progress(pr_recipe_t *recipe, int64_t now_ms, pr_error_t *e
     return result;
 }
 
+bool pr_daemon_must_leave(pr_daemon_t *daemon) {
+    pr_recipe_t *recipe = (pr_recipe_t *)daemon;
+    if (!daemon->leave && recipe->heard.code == PR_E_OK)
+        s_receive_progress(recipe, pr_now_ms(), &recipe->heard);
+    return daemon->leave || recipe->heard.code != PR_E_OK || pr_daemon_interrupted();
+}
+
+/* Between two messages, each of which can take long: signals, PROGRESS. */
+static int s_look_up(pr_recipe_t *recipe, pr_error_t *err) {
+    if (recipe->heard.code != PR_E_OK) /* in the midst of the last one */
+        return pr_error_set(err, recipe->heard.code, "%s", recipe->heard.text);
+    int result = s_receive_signal(recipe, err);
+    if (result == 0 && !recipe->public.leave)
+        result = s_receive_progress(recipe, pr_now_ms(), err);
+    return result;
+}
+
 static int s_receive_data(pr_recipe_t *recipe, pr_error_t *err) {
     pr_daemon_t *daemon = &recipe->public;
     int result = 0;
@@ -330,24 +361,9 @@ static int s_receive_data(pr_recipe_t *recipe, pr_error_t *err) {
         }
         result = recipe->ops->on_message(recipe->self, &inbound, err);
         pr_inbound_release(&inbound);
+        if (result == 0 && !daemon->leave)
+            result = s_look_up(recipe, err);
     }
-    return result;
-}
-
-static int s_receive_signal(pr_recipe_t *recipe, pr_error_t *err) {
-    struct signalfd_siginfo info;
-    if (read(recipe->signals, &info, sizeof info) != (ssize_t)sizeof info)
-        return 0;
-    if (recipe->draining) { /* asked twice: no more patience */
-        s_leave(recipe, PR_E_INTERRUPTED);
-        return 0;
-    }
-    recipe->draining = true;
-    sd_notify(0, "STOPPING=1\nSTATUS=draining");
-    pr_log(PR_LOG_INFO, "draining, on signal %u", info.ssi_signo);
-    int result = recipe->ops->on_drain != NULL ? recipe->ops->on_drain(recipe->self, err) : 0;
-    if (!recipe->public.leave)
-        s_leave(recipe, PR_E_INTERRUPTED);
     return result;
 }
 
@@ -583,6 +599,7 @@ static void s_forget_run(pr_recipe_t *recipe) {
     daemon->hold = daemon->want_out = daemon->full = daemon->leave = false;
     daemon->outcome = PR_E_OK;
     recipe->writer_incarnation = 0;
+    pr_error_clear(&recipe->heard);
     counters->records_total = counters->window_bytes = counters->checkpoint = counters->validated_checkpoint = 0;
     counters->scanned_bytes = counters->scan_total_bytes = 0;
 }

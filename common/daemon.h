@@ -76,6 +76,10 @@ int pr_daemon_check_mapping(const pr_daemon_t *daemon, uint64_t digest, pr_error
 bool pr_daemon_interrupted(void);
 void pr_daemon_busy(pr_daemon_t *daemon);
 
+/*  For long work on a message, in a stage other than the writer: has somebody asked us to stop, or does PROGRESS, which is
+ *  heard here, say that the run has ended? Then it is to be given up. */
+bool pr_daemon_must_leave(pr_daemon_t *daemon);
+
 /* Milliseconds and microseconds of a clock that never goes back; milliseconds of the calendar (since 1970). */
 int64_t pr_now_ms(void);
 int64_t pr_now_us(void);

@@ -1211,12 +1211,36 @@ const pr_column_t *pr_row_copy_of(const pr_row_spec_t *row, int field) {
     return NULL;
 }
 
+/* Is it always made, of mode upsert, and found by its own key? */
+static bool s_is_always_own(const pr_row_spec_t *row) {
+    return row->mode == PR_MODE_UPSERT && row->if_present < 0 && row->through_table == NULL;
+}
+
 const pr_row_spec_t *pr_stream_row_by(const pr_stream_t *stream, int by) {
     for (size_t i = 0; i < stream->rows_count; i++) {
         const pr_row_spec_t *row = &stream->rows[i];
-        if (row->mode == PR_MODE_UPSERT && row->if_present < 0 && row->through_table == NULL &&
-            pr_row_copy_of(row, by) != NULL) {
+        if (s_is_always_own(row) && pr_row_copy_of(row, by) != NULL) {
             return row;
+        }
+    }
+    return NULL;
+}
+
+int pr_stream_tallied_by(const pr_stream_t *stream) {
+    if (stream->distribution_by >= 0) {
+        return stream->distribution_by;
+    }
+    return stream->declares.stream >= 0 ? stream->declares.by : -1;
+}
+
+const pr_row_spec_t *pr_stream_own_row(const pr_stream_t *stream) {
+    int by = pr_stream_tallied_by(stream);
+    if (by >= 0) {
+        return pr_stream_row_by(stream, by);
+    }
+    for (size_t i = stream->rows_count; i > 0; i--) {
+        if (s_is_always_own(&stream->rows[i - 1])) {
+            return &stream->rows[i - 1];
         }
     }
     return NULL;

@@ -170,6 +170,14 @@ int pr_stream_field_index(const pr_stream_t *stream, const char *name, size_t si
  *  needs it). */
 const pr_row_spec_t *pr_stream_row_by(const pr_stream_t *stream, int by);
 
+/* The field by which the stream's records are tallied: that of its distribution, or the key that it declares something for;
+ * -1: they are not. */
+int pr_stream_tallied_by(const pr_stream_t *stream);
+
+/*  The row of the stream that each of its records is: that of the field by which they are tallied, else the last one that is
+ *  always made, of mode upsert, and found by its own key. NULL: there is none. */
+const pr_row_spec_t *pr_stream_own_row(const pr_stream_t *stream);
+
 /* The column of the row, not an optional one, that copies this field, or NULL. */
 const pr_column_t *pr_row_copy_of(const pr_row_spec_t *row, int field);
 

@@ -51,7 +51,11 @@ enum { PR_STAGE_COUNT = 5 };
       "Where the run stands: heartbeat, acknowledgement and flow control at once. Published.")                         \
     M(COUNTERS, counters, 10, PR_FROM_EVERYONE, "whoever watches", 0, "A stage's counters. Published.")                \
     M(BYE, bye, 11, PR_FROM_PEERS, "writer", 0, "The stage has heard `complete` or `failed` and leaves.")              \
-    M(FAIL, fail, 12, PR_FROM_PEERS, "writer", 0, "The stage cannot go on, and the run cannot either.")
+    M(FAIL, fail, 12, PR_FROM_PEERS, "writer", 0, "The stage cannot go on, and the run cannot either.")                \
+    M(WORKING, working, 13, PR_FROM(VALIDATOR), "writer", 0,                                                           \
+      "The proof that was asked for goes on; said once a second while it takes that long, so that it is not asked "    \
+      "for "                                                                                                           \
+      "again.")
 
 /*  Fields: type, name, sentence */
 #define PR_FIELDS_HELLO(F) F(u64, incarnation, "random number of this start of the stage")
@@ -74,24 +78,30 @@ enum { PR_STAGE_COUNT = 5 };
     F(u64, first, "as BATCH")                                                                                          \
     F(u32, count, "as BATCH")                                                                                          \
     F(u64, begin, "as BATCH")                                                                                          \
-    F(u64, end, "as BATCH")                                                                                            \
-    F(u64, digest, "as BATCH")
+    F(u64, end, "as BATCH")
 #define PR_FIELDS_ROWS(F)                                                                                              \
     F(u16, stream, "as BATCH")                                                                                         \
     PR_FIELDS_SAME_BATCH(F)                                                                                            \
+    F(u64, digest, "as BATCH")                                                                                         \
     F(u64, mapping_digest, "XXH3-64 of the mapping that made the rows")
 #define PR_FIELDS_END(F) F(u64, plan_digest, "as PLAN")
 #define PR_FIELDS_COMMIT(F)                                                                                            \
     F(i64, checkpoint, "number of the checkpoint")                                                                     \
     PR_FIELDS_SAME_BATCH(F)                                                                                            \
-    F(u64, rejected, "records of it that were rejected")
+    F(u64, rejected, "records of it that were rejected")                                                               \
+    F(u64, nonce, "to be answered in VERDICT (common/challenge.h)")
 #define PR_FIELDS_FINISH(F)                                                                                            \
     F(i64, checkpoint, "number of the run's last checkpoint")                                                          \
-    F(u8, part, "pr_whole_part_t: 1 what the rows say, 2 the database file, 3 both")
+    F(u8, part, "pr_whole_part_t: 1 what the rows say, 2 the database file, 3 both")                                   \
+    F(u64, nonce, "to be answered in VERDICT (common/challenge.h)")
 #define PR_FIELDS_VERDICT(F)                                                                                           \
     F(i64, checkpoint, "number of the checkpoint; 0: the whole")                                                       \
     F(u8, part, "of the whole: as FINISH; else 0")                                                                     \
-    F(u64, rows, "records compared")
+    F(u64, nonce, "as COMMIT or FINISH")                                                                               \
+    F(u64, rows, "records compared")                                                                                   \
+    F(u64, rejected, "records found among the rejects")                                                                \
+    F(u64, read_digest, "answer to the nonce, over what was read (common/challenge.h)")                                \
+    F(u64, rows_digest, "answer to the nonce, over the rows that the records were found to be; of the whole: 0")
 #define PR_FIELDS_PROGRESS(F)                                                                                          \
     F(u64, incarnation, "random number of this start of the writer")                                                   \
     F(u8, state, "pr_progress_state_t")                                                                                \
@@ -106,6 +116,9 @@ enum { PR_STAGE_COUNT = 5 };
     F(u16, outcome, "state complete or failed: pr_error_code_t")                                                       \
     F(text, text, "state failed: why")
 #define PR_FIELDS_BYE(F) F(u64, incarnation, "as HELLO")
+#define PR_FIELDS_WORKING(F)                                                                                           \
+    F(i64, checkpoint, "number of the checkpoint; 0: the whole")                                                       \
+    F(u64, nonce, "as COMMIT or FINISH")
 #define PR_FIELDS_FAIL(F)                                                                                              \
     F(u16, code, "pr_error_code_t")                                                                                    \
     F(text, text, "what, where, what to do")
@@ -217,7 +230,7 @@ typedef struct {
 } pr_message_t;
 
 enum {
-    PR_PROTOCOL_VERSION = 5,
+    PR_PROTOCOL_VERSION = 6,
     PR_MESSAGE_MAX_BYTES = 4096, /* of the first frame, encoded */
     PR_MESSAGE_MAX_FRAMES = 3
 };

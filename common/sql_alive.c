@@ -6,18 +6,16 @@
 
 #include <assert.h>
 #include <sqlite3.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 enum { s_steps = 100000 };
 
-static void (*s_alive)(void *context);
+static bool (*s_alive)(void *context);
 static void *s_context;
 
 static int s_on_steps(void *context) {
     (void)context;
-    s_alive(s_context);
-    return 0; /* go on */
+    return s_alive(s_context) ? 0 : 1;
 }
 
 static int s_on_open(sqlite3 *db, const char **error, const struct sqlite3_api_routines *api) {
@@ -39,12 +37,11 @@ void pr_sql_prepare(void) {
     prepared = true;
 }
 
-void pr_sql_give_sign(void) {
-    if (s_alive != NULL)
-        s_alive(s_context);
+bool pr_sql_give_sign(void) {
+    return s_alive == NULL || s_alive(s_context);
 }
 
-void pr_sql_alive(void (*alive)(void *context), void *context) {
+void pr_sql_alive(bool (*alive)(void *context), void *context) {
     s_alive = alive;
     s_context = context;
     pr_sql_prepare();                                  /* the next line is SQLite's first use */

@@ -110,7 +110,8 @@ static void s_join(pr_beside_t *beside) {
     struct timespec until;
     pthread_mutex_lock(&beside->mutex);
     while (!beside->ended) {
-        pr_sql_give_sign();
+        if (!pr_sql_give_sign())
+            sqlite3_interrupt(beside->db); /* the one call that another thread may make */
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += s_wait_ms * 1000000L;
         until.tv_sec += until.tv_nsec / 1000000000L;

@@ -99,9 +99,10 @@ static void s_tally_flush(pr_walk_t *walk) {
  * few values. */
 static void s_tally(pr_walk_t *walk, const pr_value_t *values) {
     const pr_proof_stream_t *opened = walk->opened;
-    int64_t id = pr_inverse_row_id(opened->inverse, opened->tally_row);
+    int64_t id = opened->own_row >= 0 ? pr_inverse_row_id(opened->inverse, (size_t)opened->own_row) : 0;
     uint64_t row = id != 0 ? pr_proof_mix(id) : 0;
     pr_proof_tallying_t *tallying = &walk->opened->tallying;
+    walk->rows_sum += row;
     if (opened->tally_by < 0)
         return;
     const pr_value_t none = pr_value_null();
@@ -197,9 +198,10 @@ static int s_on_committed(pr_walk_t *walk, const pr_value_t *values, const char 
     return 0;
 }
 
-/* The checkpoint's row must be the commit that was announced. ret_all_new: every record of it was inserted. */
-static int s_check_checkpoint(pr_proof_t *proof, int64_t checkpoint, pr_range_t range, uint64_t digest,
-                              uint64_t rejected, bool *ret_all_new, pr_error_t *err) {
+/*  The checkpoint's row must be the commit that was announced. ret_all_new: every record of it was inserted.
+ *  ret_digest: of the bytes that were committed. */
+static int s_check_checkpoint(pr_proof_t *proof, int64_t checkpoint, pr_range_t range, uint64_t rejected,
+                              bool *ret_all_new, uint64_t *ret_digest, pr_error_t *err) {
     sqlite3_stmt *statement = proof->checkpoint;
     sqlite3_bind_int64(statement, 1, checkpoint);
     sqlite3_bind_int64(statement, 2, proof->run);
@@ -212,10 +214,8 @@ static int s_check_checkpoint(pr_proof_t *proof, int64_t checkpoint, pr_range_t 
     bool same = true;
     for (int i = 0; i < 6; i++)
         same &= (uint64_t)sqlite3_column_int64(statement, i) == announced[i];
-    char digits[17];
-    snprintf(digits, sizeof digits, "%016" PRIx64, digest);
-    const char *stored = (const char *)sqlite3_column_text(statement, 7);
-    same &= stored != NULL && strcmp(stored, digits) == 0;
+    const char *digits = (const char *)sqlite3_column_text(statement, 7);
+    *ret_digest = digits != NULL ? strtoull(digits, NULL, 16) : 0;
     *ret_all_new = (uint64_t)sqlite3_column_int64(statement, 6) == range.count - rejected;
     sqlite3_reset(statement);
     if (!same)
@@ -224,8 +224,13 @@ static int s_check_checkpoint(pr_proof_t *proof, int64_t checkpoint, pr_range_t 
     return 0;
 }
 
-static int s_check_digest(const pr_proof_t *proof, pr_range_t range, uint64_t digest, pr_error_t *err) {
-    if (XXH3_64bits(proof->buffer, (size_t)(range.end - range.begin)) == digest)
+/* The bytes that are loaded must be those that were committed. ret_digest (may be NULL): of what they are. */
+static int s_check_digest(const pr_proof_t *proof, pr_range_t range, uint64_t committed, uint64_t *ret_digest,
+                          pr_error_t *err) {
+    uint64_t digest = XXH3_64bits(proof->buffer, (size_t)(range.end - range.begin));
+    if (ret_digest != NULL)
+        *ret_digest = digest;
+    if (digest == committed)
         return 0;
     return pr_error_set(err, PR_E_SOURCE_CHANGED,
                         "%s: the bytes %" PRIu64 " to %" PRIu64
@@ -257,7 +262,8 @@ static int s_explain_by(pr_proof_t *proof, sqlite3_stmt *later, int stream, pr_p
         return result;
     result = pr_proof_load(proof, range, 0, err);
     if (result == 0)
-        result = s_check_digest(proof, range, strtoull((const char *)sqlite3_column_text(later, 6), NULL, 16), err);
+        result =
+            s_check_digest(proof, range, strtoull((const char *)sqlite3_column_text(later, 6), NULL, 16), NULL, err);
     if (result != 0)
         return result;
     pr_walk_t walk;
@@ -286,14 +292,15 @@ static int s_explain(pr_proof_t *proof, int64_t checkpoint, int stream, pr_proof
     return result < 0 ? result : 0;
 }
 
-static int s_prove(pr_walk_t *walk, uint64_t digest, uint64_t rejected, pr_error_t *err) {
+static int s_prove(pr_walk_t *walk, uint64_t rejected, uint64_t *ret_digest, pr_error_t *err) {
     pr_proof_t *proof = walk->proof;
     bool all_new = false;
-    int result = s_check_checkpoint(proof, walk->checkpoint, walk->range, digest, rejected, &all_new, err);
+    uint64_t committed = 0;
+    int result = s_check_checkpoint(proof, walk->checkpoint, walk->range, rejected, &all_new, &committed, err);
     if (result == 0)
         result = pr_proof_load(proof, walk->range, 0, err);
     if (result == 0)
-        result = s_check_digest(proof, walk->range, digest, err);
+        result = s_check_digest(proof, walk->range, committed, ret_digest, err);
     if (result != 0)
         return result;
     uint64_t before = walk->list->failures_total;
@@ -326,21 +333,24 @@ static int s_begin(pr_proof_t *proof, const char *who, pr_range_t range, pr_erro
     return result == 0 ? pr_database_exec(proof->db, proof->path, "BEGIN", err) : result;
 }
 
-int pr_proof_commit(pr_proof_t *proof, int64_t checkpoint, pr_range_t range, uint64_t digest, uint64_t rejected,
-                    pr_proof_list_t *list, uint64_t *ret_rows, pr_error_t *err) {
+int pr_proof_commit(pr_proof_t *proof, int64_t checkpoint, pr_range_t range, uint64_t rejected, pr_proof_list_t *list,
+                    pr_proof_read_t *ret_read, pr_error_t *err) {
     assert(proof->of_run);
     int result = s_begin(proof, "a commit", range, err);
     if (result != 0)
         return result;
-    uint64_t compared = 0;
+    pr_proof_read_t read = {0};
     pr_walk_t walk;
-    pr_walk_begin(&walk, proof, range, s_on_committed, &compared);
+    pr_walk_begin(&walk, proof, range, s_on_committed, &read.rows);
     walk.list = list;
     walk.checkpoint = checkpoint;
-    result = s_end(proof, s_prove(&walk, digest, rejected, err), err);
-    if (result == 0)
-        *ret_rows = compared;
-    return result;
+    result = s_end(proof, s_prove(&walk, rejected, &read.digest, err), err);
+    if (result != 0)
+        return result;
+    read.rejected = walk.rejected;
+    read.rows_sum = walk.rows_sum;
+    *ret_read = read;
+    return 0;
 }
 
 /* --- One range of exports --- */

@@ -31,11 +31,20 @@ void pr_proof_set_extra(pr_proof_t *proof, bool fail);
 /* NULL-safe, sets *proof to NULL. */
 void pr_proof_destroy(pr_proof_t **proof);
 
-/*  Prove one commit, row by row. digest: of the export's bytes [range.begin, range.end); other bytes there now are
+/* What the proof of a commit has read. */
+typedef struct {
+    uint64_t digest;   /* XXH3-64 of the export's bytes, as they are now */
+    uint64_t rows;     /* records that were compared */
+    uint64_t rejected; /* records found among the rejects */
+    uint64_t
+        rows_sum; /* sum of pr_proof_mix over the ids of the rows that the compared ones were found to be (pr_stream_own_row) */
+} pr_proof_read_t;
+
+/*  Prove one commit, row by row. Other bytes in [range.begin, range.end) of the export than those that were committed are
  *  -PR_E_SOURCE_CHANGED. rejected: how many of its records stand in pvrelay_reject instead of the data tables.
- *  list: failures, findings and tallies are added to it. ret_rows: records that were compared. */
-int pr_proof_commit(pr_proof_t *proof, int64_t checkpoint, pr_range_t range, uint64_t digest, uint64_t rejected,
-                    pr_proof_list_t *list, uint64_t *ret_rows, pr_error_t *err);
+ *  list: failures, findings and tallies are added to it. */
+int pr_proof_commit(pr_proof_t *proof, int64_t checkpoint, pr_range_t range, uint64_t rejected, pr_proof_list_t *list,
+                    pr_proof_read_t *ret_read, pr_error_t *err);
 
 /*  For a proof of exports: prove a range of whole records, outside any checkpoint, in a read transaction of its own.
  *  A record that cannot be proved and whose very bytes stand in pvrelay_reject, of a run that is not taken back, neither
@@ -53,6 +62,12 @@ int pr_proof_range(pr_proof_t *proof, pr_range_t range, pr_proof_list_t *list, u
  *  pvrelay_tally, and the accounts of the checkpoints (read = written + unchanged + rejected per stream, against the
  *  plan) are proved too. */
 int pr_proof_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err);
+
+/*  What the proof of the whole is over, for its verdict: batch checkpoints, their records, their rejects, as the books say
+ *  now; and records tallied, and the checksum of their rows, as the last pr_proof_content found them: in the tables, where these agree
+ *  with the tallies. */
+enum { PR_PROOF_BOOKS = 5 };
+int pr_proof_books(pr_proof_t *proof, uint64_t ret_numbers[PR_PROOF_BOOKS], pr_error_t *err);
 
 /* Prove that the database file is sound: quick_check. */
 int pr_proof_file(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err);

@@ -207,14 +207,12 @@ int pr_proof_open_exports(const char *target, const pr_mapping_t *mapping, const
 
 /* --- Streams --- */
 
-/* What of the stream's records is tallied: its distribution, or else the keys that it declares something for. */
+/* What of the stream's records is tallied, and which row each of them is. */
 static void s_choose_tally(const pr_stream_t *stream, pr_proof_stream_t *opened) {
-    opened->tally_by = stream->distribution_by;
+    const pr_row_spec_t *own = pr_stream_own_row(stream);
+    opened->tally_by = pr_stream_tallied_by(stream);
     opened->tally_of = stream->distribution_of;
-    if (opened->tally_by < 0 && stream->declares.stream >= 0)
-        opened->tally_by = stream->declares.by;
-    if (opened->tally_by >= 0)
-        opened->tally_row = (size_t)(pr_stream_row_by(stream, opened->tally_by) - stream->rows);
+    opened->own_row = own != NULL ? (int)(own - stream->rows) : -1;
 }
 
 int pr_proof_stream_open(pr_proof_t *proof, int index, pr_error_t *err) {

@@ -42,7 +42,7 @@ typedef struct {
     pr_value_t *values;    /* of the record at hand, by field */
     int tally_by;          /* fields that are tallied: group, ... */
     int tally_of;          /* ... value; -1: none */
-    size_t tally_row;      /* index of the row that stands for the record in its group */
+    int own_row; /* index of the row that each record is, which stands for it in its group as well; -1: none */
     pr_proof_tallying_t tallying;
     pr_pending_t *pending; /* records that failed and may have been overwritten by later ones */
 } pr_proof_stream_t;
@@ -66,6 +66,8 @@ struct pr_proof {
     size_t ranges_count;
     pr_proof_list_t *scratch; /* what the record at hand fails with */
     uint64_t unexplained;     /* failures that no later record explains */
+    uint64_t tallied;         /* records of all groups, ... */
+    uint64_t tallied_rows;    /* ... and the checksum of their rows: by the last proof of the content */
     int file;                 /* the export last read; -1: none */
     uint32_t file_source;
     char *buffer; /* the batch's bytes */

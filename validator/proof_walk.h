@@ -34,6 +34,7 @@ struct pr_walk {
     bool reject_ahead; /* the statement `rejects` stands on a row */
     uint64_t records;  /* seen, rejected ones included */
     uint64_t rejected; /* seen */
+    uint64_t rows_sum; /* of pr_proof_mix over the ids of the rows that the records were found to be */
 };
 
 /*  A walk over a range whose bytes are loaded (pr_proof_load) and whose stream is open. */

@@ -337,6 +337,17 @@ static int s_check_run(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err
     return result == 0 ? s_check_ensured(proof, list, err) : result;
 }
 
+/*  Add up the groups of a stream. Where the tables were walked and agree it is their rows that count, else those that the
+ *  records were proved to be: what differs is told as such. */
+static void s_add_up(pr_proof_t *proof, const pr_groups_t *groups) {
+    bool walked = groups->stream->distribution_by >= 0 && !groups->partial;
+    for (size_t g = 0; g < groups->count; g++) {
+        const pr_group_t *group = &groups->groups[g];
+        proof->tallied += group->records;
+        proof->tallied_rows += walked && !group->suspect ? group->found : group->proved;
+    }
+}
+
 static int s_check_content(pr_proof_t *proof, pr_groups_t *groups, pr_proof_list_t *list, pr_error_t *err) {
     int result = proof->of_run ? s_check_run(proof, list, err) : 0;
     if (result == 0)
@@ -345,7 +356,13 @@ static int s_check_content(pr_proof_t *proof, pr_groups_t *groups, pr_proof_list
         result = s_check_derived(proof, &proof->mapping->derived[i], groups, list, err);
     if (result == 0 && proof->of_run)
         result = pr_proof_made(proof, list, err);
-    return result == 0 ? s_check_streams(proof, groups, list, err) : result;
+    if (result == 0)
+        result = s_check_streams(proof, groups, list, err);
+    proof->tallied = proof->tallied_rows = 0;
+    for (size_t s = 0; result == 0 && s < proof->mapping->streams_count; s++)
+        if (s_is_grouped(&proof->mapping->streams[s]))
+            s_add_up(proof, &groups[s]);
+    return result;
 }
 
 /* The content but for its references. */
@@ -365,6 +382,26 @@ static int s_prove_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t 
         pr_groups_clear(&groups[s]);
     free(groups);
     return result != 0 ? result : dropped;
+}
+
+int pr_proof_books(pr_proof_t *proof, uint64_t ret_numbers[PR_PROOF_BOOKS], pr_error_t *err) {
+    sqlite3_stmt *statement = NULL;
+    int result = pr_database_prepare(
+        proof->db, proof->path,
+        sqlite3_mprintf("SELECT count(*), ifnull(sum(records), 0), ifnull(sum(rejected), 0) FROM pvrelay_checkpoint "
+                        "WHERE run = %lld AND kind = 'batch'",
+                        (long long)proof->run),
+        &statement, err);
+    if (result == 0)
+        result = pr_database_step(proof->db, proof->path, statement, err);
+    if (result > 0) {
+        for (int i = 0; i < 3; i++)
+            ret_numbers[i] = (uint64_t)sqlite3_column_int64(statement, i);
+        ret_numbers[3] = proof->tallied;
+        ret_numbers[4] = proof->tallied_rows;
+    }
+    sqlite3_finalize(statement);
+    return result < 0 ? result : 0;
 }
 
 static int s_check_file(sqlite3 *db, const char *target, const void *context, pr_proof_list_t *list, pr_error_t *err) {

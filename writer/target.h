@@ -136,13 +136,21 @@ int pr_target_run_take_back(pr_target_t *target, int64_t run, pr_rollback_reason
 typedef struct {
     int64_t checkpoint;
     pr_range_t range;
-    uint64_t digest;
+    uint64_t digest; /* of the batch's bytes */
     uint64_t rejected;
+    const char *stream; /* borrowed from the mapping; NULL: it has none of that name */
+    bool rows_known;
+    uint64_t rows_sum; /* sum of pr_proof_mix over the ids of the rows that its records are, if rows_known */
 } pr_target_commit_t;
 
 /*  The run's batch checkpoints without a verdict, after checkpoint `after`, oldest first, at most max.
  *  Returns how many were put into commits, or <0. */
 int pr_target_unvalidated(pr_target_t *target, int64_t run, int64_t after, pr_target_commit_t *commits, size_t max,
                           pr_error_t *err);
+
+/*  What the books say of a run, for the proof of the whole: batch checkpoints, their records, their rejects; records
+ *  tallied, checksum of their rows. */
+enum { PR_TARGET_BOOKS = 5 };
+int pr_target_books(pr_target_t *target, int64_t run, uint64_t ret_numbers[PR_TARGET_BOOKS], pr_error_t *err);
 
 #endif

@@ -184,6 +184,12 @@ static void s_set_done(pr_target_group_t *group, bool done) {
         group->records[i].done = done;
 }
 
+/* Inserted in order, by one statement: they have ids that follow each other. last: the last one's. */
+static void s_set_ids(pr_target_group_t *group, int64_t last) {
+    for (size_t i = 0; i < group->count; i++)
+        group->records[i].id = last - (int64_t)(group->count - 1 - i);
+}
+
 /* All or, where a constraint forbids one of them, none. */
 static int s_insert(pr_target_t *target, pr_target_row_t *row, pr_error_t *err) {
     const pr_target_group_t *group = target->group;
@@ -207,6 +213,8 @@ static int s_insert(pr_target_t *target, pr_target_row_t *row, pr_error_t *err) 
         pr_undo_rewind(target->undo);
     sqlite3_reset(row->grouped.insert);
     s_set_done(target->group, step == SQLITE_DONE);
+    if (step == SQLITE_DONE)
+        s_set_ids(target->group, sqlite3_last_insert_rowid(target->db));
     return result;
 }
 
@@ -224,6 +232,7 @@ static int s_match(pr_target_t *target, const pr_target_row_t *row, sqlite3_stmt
         int64_t id = sqlite3_column_int64(select, 1);
         ascend = id > last;
         last = id;
+        group->records[at].id = id;
         group->records[at].done =
             !pr_target_row_differs(select, 2, &group->values[at * group->table.width], &row->grouped.compare);
         done += group->records[at].done ? 1 : 0;

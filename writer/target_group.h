@@ -17,7 +17,8 @@ enum { PR_GROUP_LEAST = 4, PR_GROUP_MOST = 256 };
 typedef struct {
     uint64_t ordinal;    /* within its source */
     pr_rows_record_t as; /* as it came, copied; its texts are borrowed from the batch's payload */
-    bool done;           /* by the group's statement */
+    bool done;           /* by the group's statement, ... */
+    int64_t id;          /* ... which inserted or found the row with this id */
 } pr_group_record_t;
 
 /* Records of one stream that follow each other, none of them written yet. */

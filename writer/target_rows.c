@@ -242,6 +242,19 @@ static bool s_clears_cache(const pr_target_t *target, const pr_target_row_t *row
     return false;
 }
 
+/*  The row that each record is, where the proof must find it under the id that it has here: a UNIQUE key leads to it, and its
+ *  id is the target's to give. */
+static pr_target_row_t *s_own_row(const pr_target_stream_t *stream) {
+    const pr_row_spec_t *spec = pr_stream_own_row(stream->stream);
+    if (spec == NULL)
+        return NULL;
+    pr_target_row_t *row = &stream->rows[spec - stream->stream->rows];
+    bool own = row->unique;
+    for (size_t i = 0; i < spec->columns_count; i++)
+        own = own && sqlite3_stricmp(spec->columns[i].name, "id") != 0;
+    return own ? row : NULL;
+}
+
 int pr_target_rows_prepare(pr_target_t *target, pr_error_t *err) {
     const pr_mapping_t *mapping = target->mapping;
     int result = 0;
@@ -255,6 +268,8 @@ int pr_target_rows_prepare(pr_target_t *target, pr_error_t *err) {
         for (size_t r = 0; r < mapping->streams[s].rows_count; r++)
             target->streams[s].rows[r].clears_cache = s_clears_cache(target, &target->streams[s].rows[r]);
     }
+    for (size_t s = 0; s < mapping->streams_count; s++)
+        target->streams[s].own = s_own_row(&target->streams[s]);
     if (result == 0)
         result = pr_target_group_new(target, &target->group, err);
     for (size_t s = 0; s < mapping->streams_count; s++) {

@@ -453,6 +453,11 @@ int pr_target_run_take_back(pr_target_t *target, int64_t run, pr_rollback_reason
     return result;
 }
 
+static const char *s_stream_name(const pr_target_t *target, const char *name) {
+    int stream = pr_mapping_stream_index(target->mapping, name);
+    return stream < 0 ? NULL : target->mapping->streams[stream].name;
+}
+
 int pr_target_unvalidated(pr_target_t *target, int64_t run, int64_t after, pr_target_commit_t *commits, size_t max,
                           pr_error_t *err) {
     int result = pr_target_again(target, err);
@@ -471,9 +476,25 @@ int pr_target_unvalidated(pr_target_t *target, int64_t run, int64_t after, pr_ta
                                                           .begin = (uint64_t)sqlite3_column_int64(statement, 4),
                                                           .end = (uint64_t)sqlite3_column_int64(statement, 5)},
                                                 .digest = s_column_hex(statement, 6),
-                                                .rejected = (uint64_t)sqlite3_column_int64(statement, 7)};
+                                                .rejected = (uint64_t)sqlite3_column_int64(statement, 7),
+                                                .stream = s_stream_name(target, s_column_text(statement, 9)),
+                                                .rows_known = sqlite3_column_type(statement, 8) != SQLITE_NULL,
+                                                .rows_sum = (uint64_t)sqlite3_column_int64(statement, 8)};
     }
     result = step == SQLITE_DONE ? count : pr_target_fail(target, err, "reading the checkpoints of run %" PRId64, run);
+    sqlite3_reset(statement);
+    return result;
+}
+
+int pr_target_books(pr_target_t *target, int64_t run, uint64_t ret_numbers[PR_TARGET_BOOKS], pr_error_t *err) {
+    int result = pr_target_again(target, err);
+    if (result < 0)
+        return result;
+    sqlite3_stmt *statement = pr_target_bound(target, PR_SQL_BOOKS, "i", run);
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        result = pr_target_fail(target, err, "adding up the checkpoints of run %" PRId64, run);
+    for (int i = 0; result == 0 && i < PR_TARGET_BOOKS; i++)
+        ret_numbers[i] = (uint64_t)sqlite3_column_int64(statement, i);
     sqlite3_reset(statement);
     return result;
 }

@@ -51,7 +51,7 @@
       "?3, ?4, ?5, ?6, '', 0, 0, 0, 0, 0, 0, '')")                                                                     \
     X(CHECKPOINT_CLOSE,                                                                                                \
       "UPDATE pvrelay_checkpoint SET digest = ?2, inserted = ?3, updated = ?4, unchanged = ?5, rejected = ?6, "        \
-      "rows_inserted = ?7, rows_updated = ?8, committed_at = datetime('now') WHERE checkpoint = ?1")                   \
+      "rows_inserted = ?7, rows_updated = ?8, rows_sum = ?9, committed_at = datetime('now') WHERE checkpoint = ?1")    \
     X(CHECKPOINT_ROWS,                                                                                                 \
       "INSERT INTO pvrelay_checkpoint_rows (checkpoint, table_name, inserted, updated) VALUES (?1, ?2, ?3, ?4)")       \
     X(CHECKPOINT_FINISH,                                                                                               \
@@ -64,9 +64,16 @@
     X(CHECKPOINT_KNOWN, "SELECT 1 FROM pvrelay_checkpoint WHERE run = ?1 AND checkpoint = ?2")                         \
     X(CHECKPOINT_FINISHED, "SELECT checkpoint FROM pvrelay_checkpoint WHERE run = ?1 AND kind = 'finish'")             \
     X(UNVALIDATED,                                                                                                     \
-      "SELECT checkpoint, source, first_ordinal, records, begin_offset, end_offset, digest, rejected FROM "            \
-      "pvrelay_checkpoint WHERE run = ?1 AND checkpoint > ?2 AND checkpoint <> ?3 AND validated = 0 AND kind = "       \
-      "'batch' ORDER BY checkpoint LIMIT ?4")                                                                          \
+      "SELECT c.checkpoint, c.source, c.first_ordinal, c.records, c.begin_offset, c.end_offset, c.digest, "            \
+      "c.rejected, c.rows_sum, s.stream FROM pvrelay_checkpoint c JOIN pvrelay_source s USING (run, source) WHERE "    \
+      "c.run = ?1 AND c.checkpoint > ?2 AND c.checkpoint <> ?3 AND c.validated = 0 AND c.kind = 'batch' "              \
+      "ORDER BY c.checkpoint LIMIT ?4")                                                                                \
+    X(BOOKS, "WITH batch AS (SELECT checkpoint, records, rejected FROM pvrelay_checkpoint WHERE run = ?1 AND kind = "  \
+             "'batch'), "                                                                                              \
+             "tally AS (SELECT t.count, t.rows FROM batch JOIN pvrelay_tally t USING (checkpoint)) "                   \
+             "SELECT (SELECT count(*) FROM batch), (SELECT ifnull(sum(records), 0) FROM batch), "                      \
+             "(SELECT ifnull(sum(rejected), 0) FROM batch), (SELECT ifnull(sum(count), 0) FROM tally), "               \
+             "(SELECT ifnull(sum(rows), 0) FROM tally)")                                                               \
     X(REJECT_INSERT,                                                                                                   \
       "INSERT INTO pvrelay_reject (run, checkpoint, source, stream, ordinal, \"offset\", length, reason, field, "      \
       "detail, raw, wrangler) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")                             \

@@ -462,6 +462,17 @@ static int s_in_records(const pr_target_t *target, int result, uint64_t first, u
                         target->batch.stream, records, cause->text);
 }
 
+/* The record is in: note which row it is. */
+static void s_count_row(pr_target_batch_t *batch, const pr_target_stream_t *stream) {
+    bool told = stream->own != NULL && stream->own->made;
+    for (size_t i = 0; told && i < stream->own->key.count; i++) /* UNIQUE lets NULLs repeat */
+        told = stream->own->values[stream->own->key.at[i]].kind != PR_NULL;
+    if (told)
+        batch->rows_sum += pr_proof_mix(stream->own->id);
+    else
+        batch->rows_untold = true;
+}
+
 /* One record by itself. */
 static int s_apply_one(pr_target_t *target, pr_target_stream_t *stream, const pr_rows_record_t *record,
                        uint64_t ordinal, pr_error_t *err) {
@@ -476,8 +487,10 @@ static int s_apply_one(pr_target_t *target, pr_target_stream_t *stream, const pr
         result = pr_target_apply_rows(target, stream, record, ordinal, &applied, &cause);
         if (result == 0 && applied.reason != PR_R_NONE)
             result = s_reject_ours(target, record, ordinal, &applied, &cause);
-        else if (result == 0)
+        else if (result == 0) {
             s_count(&target->batch.counts, &applied);
+            s_count_row(&target->batch, stream);
+        }
     }
     return s_in_records(target, result, ordinal, ordinal, &cause, err);
 }
@@ -495,6 +508,10 @@ static int s_apply_group(pr_target_t *target, pr_error_t *err) {
         const pr_group_record_t *record = &group->records[i];
         if (!record->done)
             result = s_apply_one(target, group->stream, &record->as, record->ordinal, err);
+        else if (group->row == group->stream->own)
+            target->batch.rows_sum += pr_proof_mix(record->id);
+        else
+            target->batch.rows_untold = true;
     }
     if (result == 0)
         pr_target_group_empty(group);
@@ -545,10 +562,12 @@ static int s_batch_commit(pr_target_t *target, uint64_t digest, pr_error_t *err)
     char hex[17];
     snprintf(hex, sizeof hex, "%016" PRIx64, digest);
     int result = s_apply_group(target, err);
+    pr_value_t rows_sum = batch->rows_untold ? pr_value_null() : pr_value_integer((int64_t)batch->rows_sum);
     if (result == 0)
-        result = pr_target_do(target, PR_SQL_CHECKPOINT_CLOSE, err, "itiiiiii", batch->checkpoint, hex,
+        result = pr_target_do(target, PR_SQL_CHECKPOINT_CLOSE, err, "itiiiiiiv", batch->checkpoint, hex,
                               (int64_t)counts->inserted, (int64_t)counts->updated, (int64_t)counts->unchanged,
-                              (int64_t)counts->rejected, (int64_t)counts->rows_inserted, (int64_t)counts->rows_updated);
+                              (int64_t)counts->rejected, (int64_t)counts->rows_inserted, (int64_t)counts->rows_updated,
+                              &rows_sum);
     if (result == 0)
         result = pr_target_checkpoint_settle(target, batch->checkpoint, err);
     if (result == 0)

@@ -81,6 +81,7 @@ typedef struct {
 typedef struct {
     const pr_stream_t *stream;
     pr_target_row_t *rows; /* as the stream's */
+    pr_target_row_t *own;  /* the one that each record is, if its id is known to the proof as well; or NULL */
 } pr_target_stream_t;
 
 /* Records that wait to be applied together: target_group.h. */
@@ -95,6 +96,8 @@ typedef struct {
     bool wrangler;
     pr_range_t range;
     pr_target_counts_t counts;
+    uint64_t rows_sum;          /* of pr_proof_mix over the ids of the rows that its records are, ... */
+    bool rows_untold;           /* ... unless some record's is not known */
     pr_target_raw_fn *read_raw; /* for records that wait in the group */
     void *context;
 } pr_target_batch_t;

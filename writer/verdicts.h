@@ -27,7 +27,10 @@ bool pr_verdicts_content_known(const pr_verdicts_t *verdicts);
 /* Forget what the validator was sent: it is a new one, and gets everything without a verdict again. */
 int pr_verdicts_send_again(pr_verdicts_t *verdicts, pr_error_t *err);
 
-/*  Take a VERDICT. One that was not asked for, or is not well-formed, is dropped.
+/* The validator says that it is at work on this: as long as it does nothing is sent again. */
+void pr_verdicts_working(pr_verdicts_t *verdicts, const pr_msg_working_t *working);
+
+/*  Take a VERDICT. One that was not asked for is dropped; one that does not show what it is over (common/challenge.h) is not believed.
  *  ret_records: records of the commit it is about (0: dropped). ret_whole: with it the whole is proved, and that is recorded; the
  *  run can end. Returns 0 or an error of the target. */
 int pr_verdicts_take(pr_verdicts_t *verdicts, pr_inbound_t *inbound, uint64_t *ret_records, bool *ret_whole,

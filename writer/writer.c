@@ -585,6 +585,9 @@ static int s_on_any_message(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t
         return 0;
     case PR_MSG_FAIL:
         return s_on_fail(self, message, err);
+    case PR_MSG_WORKING:
+        pr_verdicts_working(self->verdicts, &message->working);
+        return 0;
     case PR_MSG_BATCH:
     case PR_MSG_COMMIT:
     case PR_MSG_FINISH:
@@ -801,8 +804,9 @@ static int s_outcome_of_exit_code(int exit_code) {
     return PR_E_OK;
 }
 
-static void s_alive(void *context) {
+static bool s_alive(void *context) {
     pr_daemon_busy(context);
+    return true; /* what is begun is committed */
 }
 
 static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {

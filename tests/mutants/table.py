@@ -37,6 +37,8 @@ SQL = "writer/target_sql.c"
 TARGET = "writer/target_sqlite.c"
 ROWS = "writer/target_rows.c"
 GROUP = "writer/target_group.c"
+VALIDATOR = "validator/validator.c"
+PROOF = "validator/proof.c"
 
 MUTANTS = [
     mutant("wrong map entry", TRANSFORM,
@@ -276,4 +278,32 @@ MUTANTS = [
            "mismatch el_modules.physical_row", "mismatch el_modules.severity_level", "mismatch el_modules.technician_id",
            "mismatch el_modules.updated_at", "missing el_modules.", "whole el_modules.defect_type", "whole el_modules.severity_level",
            world="edited"),
+    # A validator that does not do its work: no answer of its is believed, and the run does not end as proved.
+    mutant("says proved, and reads nothing", VALIDATOR,
+           "        self, pr_proof_commit(self->proof, commit->checkpoint, range, commit->rejected, self->list, &read, err), err);",
+           "        self, 0, err);\n"
+           "    memset(&read, 0, sizeof read);\n"
+           "    read.rows = commit->count;",
+           "mismatch pvrelay_checkpoint.validated"),
+    mutant("passes over every other record", PROOF,
+           "    int result = s_compare(walk, values, false, err);\n    if (result != 0)",
+           "    int result = walk->records % 2 == 0 ? 0 : s_compare(walk, values, false, err);\n"
+           "    if (walk->records % 2 == 0)\n"
+           "        return 0;\n"
+           "    if (result != 0)",
+           "mismatch pvrelay_checkpoint.validated"),
+    mutant("does not look for the rows", PROOF,
+           "    int result = s_compare(walk, values, false, err);\n    if (result != 0)",
+           "    int result = 0;\n"
+           "    if (result != 0)",
+           "mismatch pvrelay_checkpoint.validated"),
+    mutant("tallies nothing", PROOF,
+           "    if (opened->tally_by < 0)\n        return;",
+           "    return;",
+           "mismatch pvrelay_checkpoint.validated"),
+    mutant("leaves out the proof of the whole", VALIDATOR,
+           "    int result = proofs[part](self->proof, self->list, err);",
+           "    (void)proofs;\n"
+           "    int result = 0;",
+           "whole pvrelay_checkpoint.validated"),
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Faults put into the transformer and the writer, one by one: the run ends with 4, and the proof names the place.
+"""Faults put into the transformer, the writer and the validator, one by one: the run ends with 4, and the proof names the place.
 
 A mutant is one text replaced in one source file. That file is compiled as the build compiles it, linked before the libraries
 so that it takes the place of the faultless one, and put beside links to the other programs.
@@ -28,7 +28,7 @@ import table  # noqa: E402
 import world  # noqa: E402
 
 ONLY = os.environ.get("PVRELAY_MUTANT", "")
-PROGRAMS = {"transformer": "pvrelay-transformer", "writer": "pvrelay-writer"}
+PROGRAMS = {"transformer": "pvrelay-transformer", "writer": "pvrelay-writer", "validator": "pvrelay-validator"}
 OTHERS = ("pvrelay-reader", "pvrelay-transformer", "pvrelay-writer", "pvrelay-validator")
 
 OWN_ROWS = """

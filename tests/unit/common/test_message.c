@@ -47,7 +47,7 @@ static void test_round_trip(void **state) {
     (void)state;
     pr_message_t examples[s_kinds_max];
     size_t count = s_examples(examples);
-    assert_int_equal(count, 12);
+    assert_int_equal(count, 13);
     for (size_t i = 0; i < count; i++) {
         uint8_t buffer[PR_MESSAGE_MAX_BYTES];
         pr_message_t back;
@@ -111,8 +111,8 @@ static void test_refusals(void **state) {
     buffer[3] = 99;
     s_refused(buffer, size, 1, "unknown message 99");
     buffer[2] = 1;
-    s_refused_as(PR_E_VERSION, buffer, size, 1, "protocol version 1, this program speaks 5");
-    s_refused_as(PR_E_VERSION, buffer, 3, 1, "protocol version 1, this program speaks 5");
+    s_refused_as(PR_E_VERSION, buffer, size, 1, "protocol version 1, this program speaks 6");
+    s_refused_as(PR_E_VERSION, buffer, 3, 1, "protocol version 1, this program speaks 6");
     s_refused(buffer, 2, 1, "not a message of pvrelay");
     buffer[0] = 'X';
     s_refused(buffer, size, 1, "not a message of pvrelay");

@@ -2,6 +2,7 @@
 /* SQLite as a stage uses it: what was set is in effect, and long statements give signs of life. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,8 +11,9 @@
 
 #include "common/sql_alive.h"
 
-static void s_count(void *context) {
+static bool s_count(void *context) {
     ++*(unsigned *)context;
+    return true;
 }
 
 static void test_settings_are_in_effect(void **state) {

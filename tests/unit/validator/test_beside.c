@@ -21,8 +21,9 @@ static char s_folder[] = "/tmp/pvr-beside-XXXXXX";
 static char s_path[64];
 static unsigned s_signs;
 
-static void s_count(void *context) {
+static bool s_count(void *context) {
     ++*(unsigned *)context;
+    return true;
 }
 
 static sqlite3 *s_open(void) {

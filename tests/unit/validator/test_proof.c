@@ -121,6 +121,7 @@ typedef struct {
     uint64_t digests[S_SOURCES];
     uint64_t rejected[S_SOURCES];
     pr_proof_list_t *list;
+    pr_proof_read_t read; /* by the last s_prove */
 } s_fixture_t;
 
 static void s_exec(s_fixture_t *f, const char *sql) {
@@ -236,13 +237,12 @@ static int s_teardown(void **state) {
 /* Prove a source's commit; the list holds what this found. Returns records compared. */
 static uint64_t s_prove(s_fixture_t *f, uint32_t source) {
     pr_error_t err = PR_ERROR_INIT;
-    uint64_t rows = UINT64_MAX;
     pr_proof_list_clear(f->list);
-    int result = pr_proof_commit(f->proof, source + 1, f->ranges[source], f->digests[source], f->rejected[source],
-                                 f->list, &rows, &err);
+    int result = pr_proof_commit(f->proof, source + 1, f->ranges[source], f->rejected[source], f->list, &f->read, &err);
     if (result != 0)
         fail_msg("%s", err.text);
-    return rows;
+    assert_true(f->read.digest == f->digests[source]);
+    return f->read.rows;
 }
 
 static void s_print(const pr_proof_list_t *list) {
@@ -690,23 +690,21 @@ static void test_changed_export(void **state) {
     s_write(f->paths[S_LINES], "\n", body, "\n");
     free(body);
     pr_error_t err = PR_ERROR_INIT;
-    uint64_t rows = 77;
-    assert_int_equal(
-        pr_proof_commit(f->proof, S_LINES + 1, f->ranges[S_LINES], f->digests[S_LINES], 0, f->list, &rows, &err),
-        -PR_E_SOURCE_CHANGED);
+    pr_proof_read_t read = {.rows = 77};
+    assert_int_equal(pr_proof_commit(f->proof, S_LINES + 1, f->ranges[S_LINES], 0, f->list, &read, &err),
+                     -PR_E_SOURCE_CHANGED);
     char *text =
         pr_xasprintf("%s: the bytes 1 to %" PRIu64 " are no longer what was committed; put the file back, or begin "
                      "anew with --restart",
                      f->paths[S_LINES], f->ranges[S_LINES].end);
     assert_string_equal(err.text, text);
-    assert_int_equal(rows, 77);
+    assert_int_equal(read.rows, 77);
 
     /* Cut short. */
     assert_int_equal(truncate(f->paths[S_LINES], 30), 0);
     pr_error_clear(&err);
-    assert_int_equal(
-        pr_proof_commit(f->proof, S_LINES + 1, f->ranges[S_LINES], f->digests[S_LINES], 0, f->list, &rows, &err),
-        -PR_E_SOURCE_CHANGED);
+    assert_int_equal(pr_proof_commit(f->proof, S_LINES + 1, f->ranges[S_LINES], 0, f->list, &read, &err),
+                     -PR_E_SOURCE_CHANGED);
     assert_string_equal(err.text, text);
     free(text);
 
@@ -716,8 +714,7 @@ static void test_changed_export(void **state) {
 
     unlink(f->paths[S_AUDITS]);
     pr_error_clear(&err);
-    assert_int_equal(pr_proof_commit(f->proof, 1, f->ranges[S_AUDITS], f->digests[S_AUDITS], 0, f->list, &rows, &err),
-                     -PR_E_UNREADABLE);
+    assert_int_equal(pr_proof_commit(f->proof, 1, f->ranges[S_AUDITS], 0, f->list, &read, &err), -PR_E_UNREADABLE);
     text = pr_xasprintf("%s: No such file or directory", f->paths[S_AUDITS]);
     assert_string_equal(err.text, text);
     free(text);
@@ -808,28 +805,27 @@ static void test_null_text_kept(void **state) {
 static void test_announced_wrongly(void **state) {
     s_fixture_t *f = *state;
     pr_error_t err = PR_ERROR_INIT;
-    uint64_t rows;
+    pr_proof_read_t read;
     pr_range_t range = f->ranges[S_LINES];
-    assert_int_equal(pr_proof_commit(f->proof, 9, range, f->digests[S_LINES], 0, f->list, &rows, &err), -PR_E_TARGET);
+    assert_int_equal(pr_proof_commit(f->proof, 9, range, 0, f->list, &read, &err), -PR_E_TARGET);
     char *text = pr_xasprintf("%s: has no checkpoint 9", f->target);
     assert_string_equal(err.text, text);
     free(text);
     pr_error_clear(&err);
-    assert_int_equal(pr_proof_commit(f->proof, 3, range, f->digests[S_LINES] + 1, 0, f->list, &rows, &err),
-                     -PR_E_PROTOCOL);
+    assert_int_equal(pr_proof_commit(f->proof, 3, range, 1, f->list, &read, &err), -PR_E_PROTOCOL);
     text = pr_xasprintf("%s: checkpoint 3 is another commit than was announced", f->target);
     assert_string_equal(err.text, text);
     free(text);
     pr_error_clear(&err);
     range.source = S_SOURCES;
-    assert_int_equal(pr_proof_commit(f->proof, 3, range, 0, 0, f->list, &rows, &err), -PR_E_PROTOCOL);
+    assert_int_equal(pr_proof_commit(f->proof, 3, range, 0, f->list, &read, &err), -PR_E_PROTOCOL);
     assert_string_equal(err.text, "a commit of source 4, which there is not");
     range = f->ranges[S_LINES];
     range.end = UINT64_MAX;
-    assert_int_equal(pr_proof_commit(f->proof, 3, range, 0, 0, f->list, &rows, NULL), -PR_E_PROTOCOL);
+    assert_int_equal(pr_proof_commit(f->proof, 3, range, 0, f->list, &read, NULL), -PR_E_PROTOCOL);
     range = f->ranges[S_LINES];
     range.count++;
-    assert_int_equal(pr_proof_commit(f->proof, 3, range, 0, 0, f->list, &rows, NULL), -PR_E_PROTOCOL);
+    assert_int_equal(pr_proof_commit(f->proof, 3, range, 0, f->list, &read, NULL), -PR_E_PROTOCOL);
 }
 
 static void test_open_failures(void **state) {
@@ -846,10 +842,9 @@ static void test_open_failures(void **state) {
     assert_null(proof);
 
     pr_error_clear(&err);
-    uint64_t rows;
+    pr_proof_read_t read;
     s_exec(f, "ALTER TABLE el_audits RENAME COLUMN location TO place");
-    assert_int_equal(pr_proof_commit(f->proof, 1, f->ranges[S_AUDITS], f->digests[S_AUDITS], 0, f->list, &rows, &err),
-                     -PR_E_TARGET_SCHEMA);
+    assert_int_equal(pr_proof_commit(f->proof, 1, f->ranges[S_AUDITS], 0, f->list, &read, &err), -PR_E_TARGET_SCHEMA);
     text = pr_xasprintf("%s: table el_audits has no column location, which the mapping needs", f->target);
     assert_string_equal(err.text, text);
     free(text);

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "common/challenge.h"
 #include "common/failure.h"
 #include "common/sql_alive.h"
 #include "target_fixture.h"
@@ -23,6 +24,12 @@ static const char S_RUN[] = "01890a5d-ac96-774b-bcce-b302099a8057";
 static unsigned s_commits_sent;
 static unsigned s_finish_sent; /* FINISH, of ... */
 static pr_whole_part_t s_finish_part;
+static uint64_t s_finish_nonce;
+static pr_msg_commit_t s_commit[s_commits]; /* COMMIT, as last sent, by checkpoint - 1 */
+static unsigned s_protocol_errors;
+static char s_protocol_error[1024]; /* the last one */
+static int64_t s_now_ms;
+static int s_outcome; /* pr_error_code_t that the run is to end with */
 
 int pr_daemon_send(pr_daemon_t *daemon, zsock_t *socket, pr_message_t *message, zmq_msg_t *frames, unsigned count) {
     (void)frames;
@@ -34,23 +41,28 @@ int pr_daemon_send(pr_daemon_t *daemon, zsock_t *socket, pr_message_t *message, 
     assert_ptr_equal(socket, daemon->out);
     if (message->id == PR_MSG_COMMIT) {
         s_commits_sent++;
+        assert_in_range(message->commit.checkpoint, 1, s_commits);
+        s_commit[message->commit.checkpoint - 1] = message->commit;
         return 1;
     }
     assert_int_equal(message->id, PR_MSG_FINISH);
     s_finish_sent++;
     s_finish_part = (pr_whole_part_t)message->finish.part;
+    s_finish_nonce = message->finish.nonce;
     return 1;
 }
 
 void pr_daemon_protocol_error(pr_daemon_t *daemon, pr_protocol_kind_t kind, const pr_error_t *err) {
     (void)daemon;
-    fail_msg("protocol error %d: %s", (int)kind, err->text);
+    assert_int_equal(kind, PR_PROTOCOL_CONTENT);
+    s_protocol_errors++;
+    snprintf(s_protocol_error, sizeof s_protocol_error, "%s", err->text);
 }
 
 void pr_daemon_ended(pr_daemon_t *daemon, int code, const char *text) {
     (void)daemon;
     (void)text;
-    assert_int_equal(code, 0);
+    assert_int_equal(code, s_outcome);
 }
 
 int pr_daemon_check_mapping(const pr_daemon_t *daemon, uint64_t digest, pr_error_t *err) {
@@ -65,7 +77,7 @@ void pr_daemon_busy(pr_daemon_t *daemon) {
 }
 
 int64_t pr_now_ms(void) {
-    return 1000; /* nothing is ever due by time */
+    return s_now_ms;
 }
 
 int64_t pr_now_us(void) {
@@ -129,7 +141,10 @@ static int s_setup(void **state) {
                                     .stage = PR_STAGE_WRITER,
                                     .progress = zsock_new(ZMQ_XPUB),
                                     .out = zsock_new(ZMQ_PUSH)};
-    s_commits_sent = s_finish_sent = 0;
+    s_commits_sent = s_finish_sent = s_protocol_errors = 0;
+    s_protocol_error[0] = '\0';
+    s_now_ms = 1000; /* nothing is due by time */
+    s_outcome = PR_E_OK;
     pr_error_t err = PR_ERROR_INIT;
     int result = pr_writer_ops.open(&fixture->daemon, &fixture->writer, &err);
     assert_string_equal(err.text, "");
@@ -149,26 +164,83 @@ static int s_teardown(void **state) {
     return 0;
 }
 
-/* A verdict without a failure: of a commit, or (checkpoint 0) of a part of the whole. */
-static void s_prove(fixture_t *fixture, int64_t checkpoint, pr_whole_part_t part) {
+static uint64_t s_number(const fixture_t *fixture, const char *sql) {
+    char *answer = fx_ask(fixture->fx, sql);
+    uint64_t number = strtoull(answer, NULL, 10);
+    free(answer);
+    return number;
+}
+
+/* A verdict as the validator would give it, and what can be made of it. */
+typedef struct {
+    pr_msg_verdict_t says;
+    pr_proof_list_t *list;
+} verdict_t;
+
+/* The digest is that of the fixture's batches; the rows' sum is what the books say. */
+static verdict_t s_verdict_of_commit(fixture_t *fixture, int64_t checkpoint) {
+    const pr_msg_commit_t *commit = &s_commit[checkpoint - 1];
+    char sql[128];
+    snprintf(sql, sizeof sql, "SELECT rows_sum FROM pvrelay_checkpoint WHERE checkpoint = %lld", (long long)checkpoint);
+    const uint64_t rows[] = {(uint64_t)checkpoint, s_number(fixture, sql)};
+    const uint64_t read[] = {(uint64_t)checkpoint, UINT64_C(0x0123456789abcdef), commit->count, 0};
+    verdict_t verdict = {.says = {.checkpoint = checkpoint,
+                                  .nonce = commit->nonce,
+                                  .rows = commit->count,
+                                  .read_digest = pr_challenge_answer(commit->nonce, read, 4),
+                                  .rows_digest = pr_challenge_answer(commit->nonce, rows, 2)},
+                         .list = pr_proof_list_new(10)};
+    const pr_stream_t *stream = commit->source == 0 ? fixture->fx->audits : fixture->fx->modules;
+    pr_proof_tally_t tally = {
+        .stream = stream->name, .group = "A", .value = "ok", .count = commit->count, .rows = rows[1]};
+    pr_proof_list_add_tally(verdict.list, &tally);
+    return verdict;
+}
+
+static verdict_t s_verdict_of_whole(fixture_t *fixture, pr_whole_part_t part) {
+    static const char batches[] = "FROM pvrelay_checkpoint WHERE kind = 'batch'";
+    const char *const sums[] = {"SELECT count(*) %s", "SELECT sum(records) %s", "SELECT sum(rejected) %s"};
+    uint64_t read[6] = {(uint64_t)part};
+    for (size_t i = 0; i < 3; i++) {
+        char sql[128];
+        snprintf(sql, sizeof sql, sums[i], batches);
+        read[1 + i] = s_number(fixture, sql);
+    }
+    if (part != PR_WHOLE_FILE) {
+        read[4] = s_number(fixture, "SELECT sum(count) FROM pvrelay_tally");
+        read[5] = s_number(fixture, "SELECT sum(rows) FROM pvrelay_tally");
+    }
+    return (verdict_t){.says = {.part = (uint8_t)part,
+                                .nonce = s_finish_nonce,
+                                .read_digest = pr_challenge_answer(s_finish_nonce, read, 6)},
+                       .list = pr_proof_list_new(10)};
+}
+
+/* Takes the verdict. */
+static void s_give(fixture_t *fixture, verdict_t *verdict) {
     pr_error_t err = PR_ERROR_INIT;
-    pr_proof_list_t *list = pr_proof_list_new(1);
     void *data = NULL;
     size_t size = 0;
-    assert_int_equal(pr_proof_list_pack(list, &data, &size), 0);
-    pr_proof_list_destroy(&list);
-    pr_inbound_t verdict = {.message = {.id = PR_MSG_VERDICT,
+    assert_int_equal(pr_proof_list_pack(verdict->list, &data, &size), 0);
+    pr_proof_list_destroy(&verdict->list);
+    pr_inbound_t inbound = {.message = {.id = PR_MSG_VERDICT,
                                         .stage = PR_STAGE_VALIDATOR,
                                         .run = fixture->daemon.run,
-                                        .verdict = {.checkpoint = checkpoint, .part = (uint8_t)part}},
+                                        .verdict = verdict->says},
                             .frames_count = 1};
-    zmq_msg_init_size(&verdict.frames[0], size);
-    memcpy(zmq_msg_data(&verdict.frames[0]), data, size);
+    zmq_msg_init_size(&inbound.frames[0], size);
+    memcpy(zmq_msg_data(&inbound.frames[0]), data, size);
     free(data);
-    int result = pr_writer_ops.on_message(fixture->writer, &verdict, &err);
+    int result = pr_writer_ops.on_message(fixture->writer, &inbound, &err);
     assert_string_equal(err.text, "");
     assert_int_equal(result, 0);
-    zmq_msg_close(&verdict.frames[0]);
+    zmq_msg_close(&inbound.frames[0]);
+}
+
+/* A verdict without a failure: of a commit, or (checkpoint 0) of a part of the whole. */
+static void s_prove(fixture_t *fixture, int64_t checkpoint, pr_whole_part_t part) {
+    verdict_t verdict = checkpoint == 0 ? s_verdict_of_whole(fixture, part) : s_verdict_of_commit(fixture, checkpoint);
+    s_give(fixture, &verdict);
 }
 
 static void s_prove_commits(fixture_t *fixture) {
@@ -190,6 +262,12 @@ static unsigned s_indexes_left(const fixture_t *fixture) {
     unsigned count = (unsigned)strtoul(left, NULL, 10);
     free(left);
     return count;
+}
+
+static const char *s_text(int64_t number) {
+    static char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)number);
+    return text;
 }
 
 /* ---- tests ---- */
@@ -285,6 +363,191 @@ static void test_indexes_before_verdicts(void **state) {
     fx_assert_sql(fixture->fx, "SELECT state || outcome FROM pvrelay_run", "complete0");
 }
 
+/* ---- what is not believed ---- */
+
+static void s_other_nonce(verdict_t *verdict) {
+    verdict->says.nonce++;
+}
+
+static void s_digest_of_other_bytes(verdict_t *verdict) {
+    verdict->says.read_digest++;
+}
+
+static void s_digest_of_other_rows(verdict_t *verdict) {
+    verdict->says.rows_digest++;
+}
+
+static void s_fewer_records(verdict_t *verdict) {
+    const uint64_t read[] = {(uint64_t)verdict->says.checkpoint, UINT64_C(0x0123456789abcdef), verdict->says.rows - 1,
+                             0};
+    verdict->says.rows--;
+    verdict->says.read_digest = pr_challenge_answer(verdict->says.nonce, read, 4);
+}
+
+/* Other tallies: of this stream, this many records and rows more. */
+static void s_set_tally(verdict_t *verdict, const char *stream, uint64_t count, uint64_t rows) {
+    pr_proof_tally_t tally = {.stream = stream, .group = "A", .value = "ok"};
+    tally.count = verdict->list->tallies[0].count + count;
+    tally.rows = verdict->list->tallies[0].rows + rows;
+    pr_proof_list_clear(verdict->list);
+    pr_proof_list_add_tally(verdict->list, &tally);
+}
+
+static void s_no_tallies(verdict_t *verdict) {
+    pr_proof_list_clear(verdict->list);
+}
+
+static void s_fewer_tallied(verdict_t *verdict) {
+    s_set_tally(verdict, "modules", UINT64_MAX, 0); /* one less */
+}
+
+static void s_other_rows_tallied(verdict_t *verdict) {
+    s_set_tally(verdict, "modules", 0, 1);
+}
+
+static void s_other_stream_tallied(verdict_t *verdict) {
+    s_set_tally(verdict, "audits", 0, 0);
+}
+
+/* Sums that come out right because they overflow. */
+static void s_overflowing_tallies(verdict_t *verdict) {
+    pr_proof_tally_t more = {.stream = "modules", .group = "B", .value = "ok", .count = UINT64_MAX};
+    pr_proof_list_add_tally(verdict->list, &more);
+    more = (pr_proof_tally_t){.stream = "modules", .group = "C", .value = "ok", .count = 1};
+    pr_proof_list_add_tally(verdict->list, &more);
+}
+
+typedef void s_forge_fn(verdict_t *verdict);
+
+static const struct {
+    s_forge_fn *forge;
+    const char *doubt; /* NULL: it is dropped without a word, as one that comes late is */
+} s_forgeries[] = {
+    {s_other_nonce, NULL},
+    {s_digest_of_other_bytes, "it does not show that the export's bytes were read"},
+    {s_digest_of_other_rows, "it does not show that the commit's rows were read"},
+    {s_fewer_records, "it does not account for the commit's records"},
+    {s_no_tallies, "its tallies do not cover the records that were compared"},
+    {s_fewer_tallied, "its tallies do not cover the records that were compared"},
+    {s_other_rows_tallied, "its tallies are of other rows than those of the commit's records"},
+    {s_other_stream_tallied, "its tallies are not those of the commit's records"},
+    {s_overflowing_tallies, "its tallies are not those of the commit's records"},
+};
+enum { s_forgeries_count = sizeof s_forgeries / sizeof s_forgeries[0] };
+
+/* A forged verdict proves nothing; the commit is asked for again, with another nonce, and an honest verdict settles it. */
+static void test_forged_verdicts_are_not_believed(void **state) {
+    fixture_t *fixture = *state;
+    s_turn(fixture);
+    for (int64_t i = 0; i < s_forgeries_count; i++) {
+        int64_t checkpoint = 2 + i; /* of modules */
+        uint64_t nonce = s_commit[checkpoint - 1].nonce;
+        unsigned sent = s_commits_sent;
+        unsigned errors = s_protocol_errors;
+        bool told = s_forgeries[i].doubt != NULL;
+        verdict_t verdict = s_verdict_of_commit(fixture, checkpoint);
+        s_forgeries[i].forge(&verdict);
+        s_give(fixture, &verdict);
+        s_turn(fixture);
+        assert_int_equal(s_protocol_errors, errors + (told ? 1 : 0));
+        if (told) {
+            assert_string_equal(strchr(s_protocol_error, ':') + 2, s_forgeries[i].doubt);
+            assert_true(s_commit[checkpoint - 1].nonce != nonce);
+        }
+        assert_int_equal(s_commits_sent, sent + (told ? 1 : 0));
+        fx_assert_sql(fixture->fx, "SELECT count(*) FROM pvrelay_checkpoint WHERE validated <> 0",
+                      i == 0 ? "0" : s_text(i));
+        s_prove(fixture, checkpoint, PR_WHOLE_NONE);
+        s_turn(fixture);
+        fx_assert_sql(fixture->fx, "SELECT count(*) FROM pvrelay_checkpoint WHERE validated = 1", s_text(i + 1));
+    }
+}
+
+/* A validator that says "proved" and reads nothing: the run ends, and not as one that is proved. */
+static void test_lazy_validator_ends_the_run_with_failures(void **state) {
+    fixture_t *fixture = *state;
+    s_outcome = PR_E_VALIDATION;
+    s_turn(fixture);
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned i = 0; i < s_commits; i++) {
+            verdict_t verdict = {
+                .says = {.checkpoint = fixture->checkpoints[i], .nonce = s_commit[i].nonce, .rows = s_commit[i].count},
+                .list = pr_proof_list_new(1)};
+            s_give(fixture, &verdict);
+            s_turn(fixture);
+        }
+    assert_int_equal(s_protocol_errors, 3 * s_commits);
+    fx_assert_sql(fixture->fx, "SELECT count(*) FROM pvrelay_checkpoint WHERE validated = 2", s_text(s_commits));
+    while (s_turn(fixture))
+        continue;
+    for (unsigned round = 0; round < 3; round++) {
+        assert_int_equal(s_finish_part, PR_WHOLE_BOTH);
+        fx_assert_sql(fixture->fx, "SELECT state FROM pvrelay_run", "proving");
+        verdict_t verdict = {.says = {.part = PR_WHOLE_BOTH, .nonce = s_finish_nonce}, .list = pr_proof_list_new(1)};
+        s_give(fixture, &verdict);
+        s_turn(fixture);
+    }
+    fx_assert_sql(fixture->fx, "SELECT state || outcome FROM pvrelay_run", "complete4");
+    fx_assert_sql(fixture->fx, "SELECT kind || ': ' || row_key || ' ' || stored FROM pvrelay_failure LIMIT 1",
+                  "mismatch: checkpoint=1 it does not show that the export's bytes were read");
+    fx_assert_sql(fixture->fx, "SELECT kind || ': ' || stored FROM pvrelay_failure WHERE checkpoint IS NULL",
+                  "whole: it does not show that the run's books were read");
+}
+
+/* A verdict with failures need not be of the rows that the writer knows, as these may be what is wrong. */
+static void test_failures_are_believed(void **state) {
+    fixture_t *fixture = *state;
+    s_turn(fixture);
+    verdict_t verdict = s_verdict_of_commit(fixture, 2);
+    pr_failure_t failure = {.kind = PR_FAILURE_MISSING,
+                            .stream = "modules",
+                            .table = "el_modules",
+                            .key = "",
+                            .column = "",
+                            .expected = "a row",
+                            .stored = "no row"};
+    pr_proof_list_add_failure(verdict.list, &failure);
+    s_digest_of_other_rows(&verdict);
+    s_give(fixture, &verdict);
+    s_turn(fixture);
+    assert_int_equal(s_protocol_errors, 0);
+    fx_assert_sql(fixture->fx, "SELECT validated FROM pvrelay_checkpoint WHERE checkpoint = 2", "2");
+}
+
+/* ---- patience ---- */
+
+/*  What is not answered is asked again after 30 s, with the same nonce; not while the validator says that it is at work on
+ *  it, and that it is at work on something else is no reason. */
+static void test_a_validator_at_work_is_not_asked_again(void **state) {
+    fixture_t *fixture = *state;
+    while (s_turn(fixture))
+        continue;
+    s_prove_commits(fixture);
+    s_turn(fixture);
+    assert_int_equal(s_finish_sent, 1);
+    uint64_t nonce = s_finish_nonce;
+    pr_error_t err = PR_ERROR_INIT;
+    pr_inbound_t working = {.message = {.id = PR_MSG_WORKING,
+                                        .stage = PR_STAGE_VALIDATOR,
+                                        .run = fixture->daemon.run,
+                                        .working = {.nonce = nonce}}};
+    for (unsigned seconds = 0; seconds < 120; seconds++) {
+        s_now_ms += 1000;
+        assert_int_equal(pr_writer_ops.on_message(fixture->writer, &working, &err), 0);
+        s_turn(fixture);
+    }
+    assert_int_equal(s_finish_sent, 1);
+    working.message.working.nonce++;
+    for (unsigned seconds = 0; seconds < 30; seconds++) {
+        assert_int_equal(s_finish_sent, 1);
+        s_now_ms += 1000;
+        assert_int_equal(pr_writer_ops.on_message(fixture->writer, &working, &err), 0);
+        s_turn(fixture);
+    }
+    assert_int_equal(s_finish_sent, 2);
+    assert_true(s_finish_nonce == nonce);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_verdicts_before_indexes, s_setup, s_teardown),
@@ -292,6 +555,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_file_comes_last, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_content_comes_last, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_indexes_before_verdicts, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(test_forged_verdicts_are_not_believed, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(test_lazy_validator_ends_the_run_with_failures, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(test_failures_are_believed, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(test_a_validator_at_work_is_not_asked_again, s_setup, s_teardown),
     };
     pr_sql_prepare(); /* before the fixture's first use of SQLite */
     return cmocka_run_group_tests(tests, NULL, NULL);
