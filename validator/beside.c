@@ -106,17 +106,23 @@ int pr_beside_begin(const char *target, pr_beside_fn *fn, const void *context, p
     return result;
 }
 
+/* A sign of life; if it is answered by a wish to stop the check ends. */
+static void s_give_sign(const pr_beside_t *beside) {
+    if (!pr_sql_give_sign())
+        sqlite3_interrupt(beside->db); /* the one call that another thread may make */
+}
+
 static void s_join(pr_beside_t *beside) {
     struct timespec until;
+    s_give_sign(beside);
     pthread_mutex_lock(&beside->mutex);
     while (!beside->ended) {
-        if (!pr_sql_give_sign())
-            sqlite3_interrupt(beside->db); /* the one call that another thread may make */
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += s_wait_ms * 1000000L;
         until.tv_sec += until.tv_nsec / 1000000000L;
         until.tv_nsec %= 1000000000L;
         pthread_cond_timedwait(&beside->ending, &beside->mutex, &until);
+        s_give_sign(beside);
     }
     pthread_mutex_unlock(&beside->mutex);
     pthread_join(beside->thread, NULL);
