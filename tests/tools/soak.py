@@ -22,7 +22,7 @@ CAMPAIGNS = ROOT / "tests/campaigns"
 WEIGHTS = {
     "random_faults": 4,
     "power_loss": 3,
-    "io_faults": 3,
+    "io_faults": 4,
     "fuzz": 6,
     "suite": 2,
 }
