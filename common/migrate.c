@@ -25,6 +25,7 @@
 #include <dirent.h>
 
 #include "common/alloc.h"
+#include "common/sql_open.h"
 
 static const char S_FIRST[] = "0001_unified_schema.sql";
 static const char S_WHY_ADOPTED[] =
@@ -45,22 +46,6 @@ static const char S_SQL_CONTENT[] =
 static const char S_SQL_NOT_BOOKKEEPING[] =
     "SELECT count(*) FROM sqlite_master WHERE tbl_name NOT LIKE 'pvrelay\\_%' ESCAPE '\\' "
     "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
-
-pr_error_code_t pr_migrate_error_code(sqlite3 *db) {
-    switch (sqlite3_errcode(db) & 0xff) {
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return PR_E_TARGET_LOCKED;
-    case SQLITE_FULL:
-        return PR_E_TARGET_FULL;
-    case SQLITE_IOERR: {
-        int why = sqlite3_system_errno(db);
-        return why == ENOSPC || why == EDQUOT ? PR_E_TARGET_FULL : PR_E_TARGET;
-    }
-    default:
-        return PR_E_TARGET;
-    }
-}
 
 const char *pr_migration_word(pr_migration_outcome_t outcome) {
     static const char *const words[] = {"already", "pending", "applied", "skipped"};
@@ -83,7 +68,7 @@ static const char *s_path(sqlite3 *db) {
 }
 
 int pr_migrate_fail(sqlite3 *db, const char *doing, pr_error_t *err) {
-    return pr_error_set(err, pr_migrate_error_code(db), "%s: %s: %s", s_path(db), doing, sqlite3_errmsg(db));
+    return pr_error_set(err, pr_sql_error_code(db), "%s: %s: %s", s_path(db), doing, sqlite3_errmsg(db));
 }
 
 /* The number a statement with at most one text parameter gives. */
@@ -297,8 +282,7 @@ static int s_apply(sqlite3 *db, const char *folder, const char *name, pr_error_t
                               "%s: migration %s ends the transaction it is applied in; take its COMMIT out", s_path(db),
                               name);
     else if (worked != SQLITE_OK)
-        result =
-            pr_error_set(err, pr_migrate_error_code(db), "%s: migration %s: %s", s_path(db), name, sqlite3_errmsg(db));
+        result = pr_error_set(err, pr_sql_error_code(db), "%s: migration %s: %s", s_path(db), name, sqlite3_errmsg(db));
     if (sqlite3_get_autocommit(db) == 0)
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     free(sql);

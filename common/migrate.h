@@ -56,10 +56,6 @@ void pr_migrations_destroy(pr_migrations_t **migrations);
 /* "already", "pending", "applied", "skipped". */
 const char *pr_migration_word(pr_migration_outcome_t outcome);
 
-/*  Translate the connection's last error: BUSY and LOCKED to PR_E_TARGET_LOCKED, a full disk to PR_E_TARGET_FULL, all
- *  else to PR_E_TARGET. Never OK. */
-pr_error_code_t pr_migrate_error_code(sqlite3 *db);
-
 /* Note the connection's last error, with that code: "PATH: DOING: MESSAGE". Returns the negative code. */
 int pr_migrate_fail(sqlite3 *db, const char *doing, pr_error_t *err);
 

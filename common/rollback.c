@@ -51,6 +51,7 @@
 #include "common/migrate.h"
 #include "common/rollback_keep.h"
 #include "common/rollback_table.h"
+#include "common/sql_open.h"
 #include "common/sql_value.h"
 #include "common/undo.h"
 
@@ -74,7 +75,7 @@ typedef struct {
 } s_way_t;
 
 static int s_fail(const s_way_t *way, sqlite3 *db, const char *doing) {
-    return pr_error_set(way->err, pr_migrate_error_code(db), "%s: %s: %s; nothing was changed", way->path, doing,
+    return pr_error_set(way->err, pr_sql_error_code(db), "%s: %s: %s; nothing was changed", way->path, doing,
                         sqlite3_errmsg(db));
 }
 
@@ -100,16 +101,8 @@ static void s_on_update(void *context, int operation, const char *database, cons
         *(operation == SQLITE_DELETE ? &table->deleted : &table->restored) += 1;
 }
 
-static int s_open(s_way_t *way, sqlite3 **ret_db) {
-    sqlite3 *db = NULL;
-    if (sqlite3_open_v2(way->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-        int result = s_fail(way, db, "opening");
-        sqlite3_close(db);
-        return result;
-    }
-    sqlite3_busy_timeout(db, s_busy_ms);
-    *ret_db = db;
-    return 0;
+static int s_open(const s_way_t *way, sqlite3 **ret_db) {
+    return pr_sql_open(way->path, PR_SQL_WRITE, s_busy_ms, ret_db, way->err);
 }
 
 static int s_connect(s_way_t *way) {

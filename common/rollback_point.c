@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/migrate.h"
+#include "common/sql_open.h"
 #include "common/utf8.h"
 
 enum { s_name_bytes = 64, s_names_told = 10 };
@@ -73,7 +74,7 @@ static const char *s_path(sqlite3 *db) {
 }
 
 static int s_failed(sqlite3 *db, pr_error_t *err) {
-    return pr_error_set(err, pr_migrate_error_code(db), "%s: %s", s_path(db), sqlite3_errmsg(db));
+    return pr_error_set(err, pr_sql_error_code(db), "%s: %s", s_path(db), sqlite3_errmsg(db));
 }
 
 static int s_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_statement, pr_error_t *err) {

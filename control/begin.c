@@ -48,7 +48,7 @@ int pr_begin_choose(pr_config_t *config, pr_error_t *err) {
     int result = pr_ledger_open(config->target, &db, err);
     if (result > 0)
         result = pr_ledger_unfinished(db, &unfinished, err);
-    sqlite3_close(db);
+    result = pr_ledger_close(db, result, err);
     if (result > 0 && !config->restart) {
         s_set_run(config, unfinished.id);
         return s_check_kind(config, &unfinished, err);
@@ -88,8 +88,7 @@ int pr_begin_report(const pr_begin_report_t *facts, pr_report_t **ret_report, pr
         result = facts->whole ? pr_report_describe(report, db, facts->mapping, err)
                               : pr_report_describe_undo(report, db, err);
     }
-    sqlite3_close(db);
-    return result;
+    return pr_ledger_close(db, result, err);
 }
 
 int pr_begin_check(const pr_report_t *report, int exit_code, pr_error_t *err) {

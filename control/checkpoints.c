@@ -289,6 +289,5 @@ int pr_command_checkpoints(int argc, char **argv, pr_error_t *err) {
     result = pr_ledger_open_there(target, &db, err);
     if (result == 0)
         result = s_list(db, target, run, all, json, err);
-    sqlite3_close(db);
-    return result;
+    return pr_ledger_close(db, result, err);
 }

@@ -10,26 +10,9 @@
 #include "common/alloc.h"
 #include "common/deferred_index.h"
 #include "common/migrate.h"
+#include "common/sql_open.h"
 
 enum { s_busy_ms = 5000 };
-
-static int s_open(const char *path, sqlite3 **ret_db, pr_error_t *err) {
-    sqlite3 *db = NULL;
-    int result = 0;
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
-        result = pr_error_set(err, PR_E_TARGET, "%s: %s", path, db != NULL ? sqlite3_errmsg(db) : "out of memory");
-    if (result == 0) {
-        sqlite3_busy_timeout(db, s_busy_ms);
-        /* Opening reads nothing; this does, and finds out whether it is a database at all. */
-        if (sqlite3_exec(db, "SELECT count(*) FROM sqlite_master", NULL, NULL, NULL) != SQLITE_OK)
-            result = pr_error_set(err, pr_migrate_error_code(db), "%s: %s", path, sqlite3_errmsg(db));
-    }
-    if (result < 0)
-        sqlite3_close(db);
-    else
-        *ret_db = db;
-    return result;
-}
 
 int pr_hold_take(const char *target, pr_hold_t *ret_hold, pr_error_t *err) {
     char path[PATH_MAX];
@@ -41,7 +24,7 @@ int pr_hold_take(const char *target, pr_hold_t *ret_hold, pr_error_t *err) {
     int result = pr_lock_take(lock, 0, &hold.lock, err);
     free(lock);
     if (result == 0)
-        result = s_open(path, &hold.db, err);
+        result = pr_sql_open(path, PR_SQL_WRITE, s_busy_ms, &hold.db, err);
     if (result < 0) {
         pr_lock_release(&hold.lock);
         return result;
@@ -59,7 +42,7 @@ int pr_hold_abandon(const pr_hold_t *hold, const char *run, pr_error_t *err) {
     int result = 0;
     if (sqlite3_prepare_v2(hold->db, sql, -1, &statement, NULL) != SQLITE_OK ||
         sqlite3_bind_text(statement, 1, run, -1, SQLITE_STATIC) != SQLITE_OK || sqlite3_step(statement) != SQLITE_DONE)
-        result = pr_error_set(err, pr_migrate_error_code(hold->db), "%s: giving up the run %s: %s", hold->path, run,
+        result = pr_error_set(err, pr_sql_error_code(hold->db), "%s: giving up the run %s: %s", hold->path, run,
                               sqlite3_errmsg(hold->db));
     sqlite3_finalize(statement);
     return result == 0 ? pr_deferred_index_build_all(hold->db, err) : result;

@@ -185,6 +185,5 @@ int pr_inventory_read_database(const char *path, const pr_mapping_t *mapping, pr
     }
     if (result == 0)
         result = pr_ledger_runs(db, NULL, &inventory->runs, &inventory->runs_count, err);
-    sqlite3_close(db);
-    return result;
+    return pr_ledger_close(db, result, err);
 }

@@ -2,6 +2,7 @@
 /* Reading pvrelay's bookkeeping in a target. */
 #include "control/ledger.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +10,12 @@
 
 #include "common/alloc.h"
 #include "common/migrate.h"
+#include "common/sql_open.h"
 #include "control/format.h"
 
 enum { s_busy_ms = 5000 };
 
-static const char S_SQL_HAS[] = "SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND name = ?1";
+static const char S_SQL_HAS[] = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1";
 
 /* Two %s: how the run tells when it was taken back and sealed; NULL where the books know neither. */
 static const char S_SQL_RUNS[] =
@@ -53,7 +55,7 @@ static const char S_SQL_PROOF_FINDINGS[] =
 
 static int s_failed(sqlite3 *db, pr_error_t *err) {
     const char *path = sqlite3_db_filename(db, "main");
-    pr_error_code_t code = pr_migrate_error_code(db);
+    pr_error_code_t code = pr_sql_error_code(db);
     return pr_error_set(err, code, "%s: %s", path != NULL ? path : "the target", sqlite3_errmsg(db));
 }
 
@@ -78,30 +80,20 @@ const char *pr_ledger_text(sqlite3_stmt *statement, int column) {
 }
 
 int pr_ledger_open(const char *path, sqlite3 **ret_db, pr_error_t *err) {
-    sqlite3 *db = NULL;
-    sqlite3_stmt *statement = NULL;
-    if (access(path, F_OK) < 0)
+    if (access(path, F_OK) < 0 && errno == ENOENT)
         return 0;
-    int result = 0;
-    /* A read-only connection to a database in WAL mode leaves -wal and -shm files behind that nobody takes away. So the
-     * connection may write (where the file's rights allow), but query_only forbids it all the same. */
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
-        result = pr_error_set(err, PR_E_TARGET, "%s: %s", path, db != NULL ? sqlite3_errmsg(db) : "out of memory");
-    if (result == 0) {
-        sqlite3_busy_timeout(db, s_busy_ms);
-        sqlite3_exec(db, "PRAGMA query_only = ON", NULL, NULL, NULL);
-        /* Opening reads nothing; this does, and finds out whether it is a database at all. */
-        result = pr_ledger_prepare(db, "SELECT count(*) FROM sqlite_master", &statement, err);
+    int result = pr_sql_open(path, PR_SQL_READ, s_busy_ms, ret_db, err);
+    return result < 0 ? result : 1;
+}
+
+int pr_ledger_close(sqlite3 *db, int result, pr_error_t *err) {
+    pr_error_t changed = PR_ERROR_INIT;
+    if (pr_sql_unchanged(db, &changed) < 0) {
+        pr_error_clear(err); /* whatever failed: this may well be why */
+        result = pr_error_set(err, changed.code, "%s", changed.text);
     }
-    if (result == 0)
-        result = pr_ledger_step(db, statement, err);
-    sqlite3_finalize(statement);
-    if (result < 0) {
-        sqlite3_close(db);
-        return result;
-    }
-    *ret_db = db;
-    return 1;
+    sqlite3_close(db);
+    return result;
 }
 
 int pr_ledger_open_there(const char *path, sqlite3 **ret_db, pr_error_t *err) {

@@ -43,14 +43,18 @@ typedef struct {
     uint64_t validated; /* accepted records in checkpoints all of whose rows were proved */
 } pr_ledger_stream_t;
 
-/*  Open a database to read it. Returns 1, 0 if there is no such file, or <0 (-PR_E_TARGET, also for a file that is no
- *  database). ret_db: *returns new*, sqlite3_close it. */
+/*  Open a database to read it; to write it there needs no right. Returns 1, 0 if there is no such file, or <0 (-PR_E_TARGET,
+ *  also for a file that is no database). ret_db: *returns new*, pr_ledger_close it. */
 int pr_ledger_open(const char *path, sqlite3 **ret_db, pr_error_t *err);
 
-/* The same for a database that must be there: 0, or -PR_E_TARGET if it is not. */
+/*  Close it. result: of what was done with it; returned, unless the database was written to while it was read without
+ *  the right to write (pr_sql_unchanged): then -PR_E_TARGET_LOCKED, whatever err held. db NULL: nothing. */
+int pr_ledger_close(sqlite3 *db, int result, pr_error_t *err);
+
+/* The same as pr_ledger_open for a database that must be there: 0, or -PR_E_TARGET if it is not. */
 int pr_ledger_open_there(const char *path, sqlite3 **ret_db, pr_error_t *err);
 
-/* Is there a table or view of this name? */
+/* Is there a table of this name? (Views of a target are not looked into.) */
 bool pr_ledger_has(sqlite3 *db, const char *table);
 
 /* Prepare SQL; -PR_E_TARGET… with SQLite's words. ret_statement: *returns new*. */

@@ -64,7 +64,7 @@ int pr_manage_books(const pr_manager_t *manager, pr_books_t *ret_books, pr_endin
         }
     }
     free(runs);
-    sqlite3_close(db);
+    result = pr_ledger_close(db, result, err);
     if (result == 0)
         *ret_books = books;
     return result;
@@ -89,8 +89,7 @@ static int s_make(const pr_manager_t *manager, bool known, pr_report_t **ret_rep
     if (pr_ledger_open(config->target, &db, NULL) <= 0)
         db = NULL;
     int result = pr_report_describe(report, db, manager->mapping, err);
-    sqlite3_close(db);
-    return result;
+    return pr_ledger_close(db, result, err);
 }
 
 static void s_tell(const pr_manager_t *manager, const pr_report_t *report, const pr_ending_t *ending,

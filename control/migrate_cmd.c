@@ -10,6 +10,7 @@
 #include "common/alloc.h"
 #include "common/config.h"
 #include "common/migrate.h"
+#include "common/sql_open.h"
 #include "control/command.h"
 #include "control/options.h"
 
@@ -26,17 +27,9 @@ const char pr_usage_migrate[] =
 
 /* A database that is not there yet stays so under --list: an empty one in memory stands for it. */
 static int s_open(const char *target, bool list, sqlite3 **ret_db, pr_error_t *err) {
-    sqlite3 *db = NULL;
     bool there = access(target, F_OK) == 0;
-    int flags = list && there ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    if (sqlite3_open_v2(list && !there ? ":memory:" : target, &db, flags, NULL) != SQLITE_OK) {
-        pr_error_set(err, PR_E_TARGET, "%s: %s", target, db != NULL ? sqlite3_errmsg(db) : "out of memory");
-        sqlite3_close(db);
-        return -PR_E_TARGET;
-    }
-    sqlite3_busy_timeout(db, s_busy_ms);
-    *ret_db = db;
-    return 0;
+    return pr_sql_open(list && !there ? ":memory:" : target, list && there ? PR_SQL_READ : PR_SQL_CREATE, s_busy_ms,
+                       ret_db, err);
 }
 
 static void s_print(const pr_migrations_t *migrations) {

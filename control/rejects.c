@@ -212,6 +212,5 @@ int pr_command_rejects(int argc, char **argv, pr_error_t *err) {
     if (result == 0)
         result = s_list(db, &rejects, err);
     free(rejects.runs);
-    sqlite3_close(db);
-    return result;
+    return pr_ledger_close(db, result, err);
 }

@@ -197,7 +197,7 @@ static void s_tell_result(const pr_config_t *config, uint64_t tried) {
         printf("Rejects tried again: %s; now in: %s; rejected again: %s\n", pr_format_count(tried).text,
                pr_format_count(runs[0].written + runs[0].unchanged).text, pr_format_count(runs[0].rejected).text);
     free(runs);
-    sqlite3_close(db);
+    pr_ledger_close(db, 0, NULL);
 }
 
 static void s_set_sources(pr_config_t *config, const char *const *paths, size_t count) {
@@ -224,7 +224,7 @@ static int s_retry(pr_config_t *config, const pr_run_options_t *options, pr_retr
         result = s_unfinished(db, config, &through, err);
     if (result == 0)
         result = s_write_files(db, through, retry, err);
-    sqlite3_close(db); /* before the writer wants it for itself */
+    result = pr_ledger_close(db, result, err); /* before the writer wants it for itself */
     if (result == 0 && retry->records == 0 && through == 0) {
         printf("%s: nothing to try again: no complete run has rejects that are open\n", config->target);
         return 0;

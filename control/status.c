@@ -160,7 +160,7 @@ static int s_runs(pr_status_t *status, bool may_be_missing, pr_error_t *err) {
     int result = pr_ledger_open(status->where.target, &db, err);
     if (result > 0)
         result = pr_ledger_runs(db, NULL, &status->runs, &status->runs_count, err);
-    sqlite3_close(db);
+    result = pr_ledger_close(db, result, err);
     return result < 0 ? result : 0;
 }
 

@@ -24,6 +24,7 @@
 #include "common/config.h"
 #include "common/daemon.h"
 #include "common/export_cut.h"
+#include "common/sql_open.h"
 #include "control/api_check.h"
 #include "control/command.h"
 #include "control/ledger.h"
@@ -400,6 +401,8 @@ static int s_verify(s_verify_t *self, const pr_operands_t *operands, int argc, c
         result = s_check_api(self, err);
     if (result == 0)
         result = s_make_report(self, argc, argv, err);
+    if (result == 0)
+        result = pr_sql_unchanged(self->db, err);
     if (result < 0)
         return result;
     s_print(self);

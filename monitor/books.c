@@ -135,8 +135,7 @@ static void s_read(pr_books_t *books, const pr_where_t *where) {
     sqlite3 *db = NULL;
     s_forget(books);
     if (where->target != NULL && pr_ledger_open(where->target, &db, &books->error) > 0)
-        s_read_target(books, db, &books->error);
-    sqlite3_close(db);
+        pr_ledger_close(db, s_read_target(books, db, &books->error), &books->error);
     books->report = pr_last_report(where);
     pr_format_clean(books->error.text);
 }

@@ -5,20 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/sql_open.h"
+
 enum { S_BUSY_MS = 5000, S_LOOKASIDE_BYTES = 1200, S_LOOKASIDE_SLOTS = 128 };
 
 /* Pages that one batch reads; in SQLite's sign convention, KiB. */
-static const char *const S_SETTINGS = "PRAGMA query_only = 1; PRAGMA cache_size = -16000;";
+static const char *const S_SETTINGS = "PRAGMA cache_size = -16000";
 
 int pr_database_open(const char *path, sqlite3 **ret_db, pr_error_t *err) {
     sqlite3 *db = NULL;
-    int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
-    int result = 0;
-    if (rc != SQLITE_OK) {
-        result = pr_error_set(err, PR_E_TARGET, "%s: cannot be opened for reading: %s", path,
-                              db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
-    } else {
-        sqlite3_busy_timeout(db, S_BUSY_MS);
+    int result = pr_sql_open(path, PR_SQL_BESIDE, S_BUSY_MS, &db, err);
+    if (result == 0) {
         /* Debian builds SQLite without it; a statement allocates its cursors anew each time it is run. */
         sqlite3_db_config(db, SQLITE_DBCONFIG_LOOKASIDE, NULL, S_LOOKASIDE_BYTES, S_LOOKASIDE_SLOTS);
         result = pr_database_exec(db, path, S_SETTINGS, err);
@@ -32,9 +29,7 @@ int pr_database_open(const char *path, sqlite3 **ret_db, pr_error_t *err) {
 }
 
 int pr_database_error(sqlite3 *db, const char *path, const char *what, pr_error_t *err) {
-    int rc = sqlite3_errcode(db) & 0xff;
-    return pr_error_set(err, rc == SQLITE_BUSY || rc == SQLITE_LOCKED ? PR_E_TARGET_LOCKED : PR_E_TARGET, "%s: %s: %s",
-                        path, what, sqlite3_errmsg(db));
+    return pr_error_set(err, pr_sql_error_code(db), "%s: %s: %s", path, what, sqlite3_errmsg(db));
 }
 
 int pr_database_prepare(sqlite3 *db, const char *path, char *sql, sqlite3_stmt **ret_statement, pr_error_t *err) {

@@ -43,6 +43,7 @@
 #include "common/fault.h"
 #include "common/migrate.h"
 #include "common/reject.h"
+#include "common/sql_open.h"
 #include "writer/target_apply.h"
 #include "writer/target_group.h"
 #include "writer/target_rows.h"
@@ -57,7 +58,7 @@ int pr_target_fail(pr_target_t *target, pr_error_t *err, const char *doing_forma
     va_start(args, doing_format);
     vsnprintf(doing, sizeof doing, doing_format, args);
     va_end(args);
-    pr_error_code_t code = pr_migrate_error_code(target->db);
+    pr_error_code_t code = pr_sql_error_code(target->db);
     const char *next = "";
     if (code == PR_E_TARGET_LOCKED)
         next = "; another process writes to it; the same command continues when it is done";
@@ -156,14 +157,11 @@ static int s_exec(pr_target_t *target, const char *sql, pr_error_t *err) {
 }
 
 static int s_connect(pr_target_t *target, unsigned lock_wait_ms, pr_error_t *err) {
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    if (sqlite3_open_v2(target->path, &target->db, flags, NULL) != SQLITE_OK)
-        return pr_target_fail(target, err, "opening");
-    sqlite3_busy_timeout(target->db, lock_wait_ms > INT32_MAX ? INT32_MAX : (int)lock_wait_ms);
-    /* Opening alone reads nothing: this is where a file that is no database shows. */
-    if (sqlite3_exec(target->db, "PRAGMA schema_version", NULL, NULL, NULL) != SQLITE_OK)
-        return pr_target_fail(target, err, "opening");
+    int busy_ms = lock_wait_ms > INT32_MAX ? INT32_MAX : (int)lock_wait_ms;
     int off = -1;
+    int opened = pr_sql_open(target->path, PR_SQL_CREATE, busy_ms, &target->db, err);
+    if (opened < 0)
+        return opened;
     if (sqlite3_db_config(target->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, &off) != SQLITE_OK || off != 0)
         return pr_error_set(err, PR_E_TARGET, "%s: this SQLite cannot turn triggers off", target->path);
     int result = s_exec(target, "PRAGMA foreign_keys = ON", err);

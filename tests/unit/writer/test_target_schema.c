@@ -197,7 +197,7 @@ static void test_not_a_database(void **state) {
         fputs("this is no database\n", file);
     fclose(file);
     assert_int_equal(pr_target_open(fx->path, fx->migrations, fx->mapping, 0, &fx->target, &err), -PR_E_TARGET);
-    snprintf(text, sizeof text, "%s: opening: file is not a database", fx->path);
+    snprintf(text, sizeof text, "%s: file is not a database", fx->path);
     assert_string_equal(err.text, text);
 }
 
