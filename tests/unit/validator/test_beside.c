@@ -166,12 +166,38 @@ static void test_what_is_no_database(void **state) {
     pr_proof_list_destroy(&list);
 }
 
+static bool s_stop(void *context) {
+    (void)context;
+    return false;
+}
+
+static int s_for_ever(sqlite3 *db, const char *target, const void *context, pr_proof_list_t *list, pr_error_t *err) {
+    (void)context;
+    (void)list;
+    return pr_database_exec(
+        db, target, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n", err);
+}
+
+/* Whoever waits is told to stop: the check ends. */
+static void test_given_up(void **state) {
+    (void)state;
+    pr_error_t err = PR_ERROR_INIT;
+    pr_beside_t *beside = NULL;
+    pr_proof_list_t *list = pr_proof_list_new(10);
+    assert_int_equal(pr_beside_begin(s_path, s_for_ever, NULL, &beside, &err), 0);
+    pr_sql_alive(s_stop, NULL);
+    assert_int_equal(pr_beside_end(&beside, list, &err), -PR_E_TARGET);
+    assert_non_null(strstr(err.text, "interrupted"));
+    pr_proof_list_destroy(&list);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_what_is_found, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown(test_beside_other_work, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown(test_a_check_that_fails, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_no_database, s_set_up, s_tear_down),
+        cmocka_unit_test_setup_teardown(test_given_up, s_set_up, s_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
