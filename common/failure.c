@@ -278,8 +278,8 @@ void pr_proof_list_add_tally(pr_proof_list_t *list, const pr_proof_tally_t *tall
     *slot = (uint32_t)list->tallies_count;
 }
 
-static void s_pack_text(msgpack_packer *packer, const char *text) {
-    msgpack_pack_str_with_body(packer, text, strlen(text));
+static int s_pack_text(msgpack_packer *packer, const char *text) {
+    return msgpack_pack_str_with_body(packer, text, strlen(text));
 }
 
 int pr_proof_list_pack(const pr_proof_list_t *list, void **ret_data, size_t *ret_size) {
@@ -297,7 +297,7 @@ int pr_proof_list_pack(const pr_proof_list_t *list, void **ret_data, size_t *ret
         failed |= msgpack_pack_array(&packer, S_FAILURE_ITEMS);
         failed |= msgpack_pack_uint64(&packer, failure.kind);
         for (size_t j = 0; j < S_FAILURE_TEXTS; j++)
-            s_pack_text(&packer, *texts[j]);
+            failed |= s_pack_text(&packer, *texts[j]);
         failed |= msgpack_pack_uint64(&packer, failure.source);
         failed |= msgpack_pack_uint64(&packer, failure.offset);
     }
@@ -307,7 +307,7 @@ int pr_proof_list_pack(const pr_proof_list_t *list, void **ret_data, size_t *ret
         s_finding_texts(&finding, texts);
         failed |= msgpack_pack_array(&packer, S_FINDING_ITEMS);
         for (size_t j = 0; j < S_FINDING_TEXTS; j++)
-            s_pack_text(&packer, *texts[j]);
+            failed |= s_pack_text(&packer, *texts[j]);
         failed |= msgpack_pack_uint64(&packer, finding.count);
         failed |= msgpack_pack_uint64(&packer, finding.source);
         failed |= msgpack_pack_uint64(&packer, finding.ordinal);
@@ -318,7 +318,7 @@ int pr_proof_list_pack(const pr_proof_list_t *list, void **ret_data, size_t *ret
         s_tally_texts(&tally, texts);
         failed |= msgpack_pack_array(&packer, S_TALLY_ITEMS);
         for (size_t j = 0; j < S_TALLY_TEXTS; j++)
-            s_pack_text(&packer, *texts[j]);
+            failed |= s_pack_text(&packer, *texts[j]);
         failed |= msgpack_pack_uint64(&packer, tally.count);
         failed |= msgpack_pack_uint64(&packer, tally.rows);
     }

@@ -47,6 +47,8 @@ typedef struct {
     pr_daemon_t *daemon;
     pr_batcher_t *batcher;
     const pr_plan_t *plan;
+    char *plan_json; /* as it is sent */
+    size_t plan_json_bytes;
     uint64_t plan_digest;
     pr_msg_progress_t progress; /* the last one; state 0: none */
     bool agreed;                /* its plan_digest is ours */
@@ -112,18 +114,10 @@ static void s_go_back(pr_reader_t *self, int64_t now_ms) {
 }
 
 static void s_send_plan(pr_reader_t *self, int64_t now_ms) {
-    char *json = NULL;
-    size_t size = 0;
-    pr_error_t err = PR_ERROR_INIT;
     self->repeat_ms = now_ms;
-    if (pr_plan_to_json(self->plan, &json, &size, &err) < 0) {
-        pr_log_error(&err);
-        return;
-    }
     zmq_msg_t frame;
-    zmq_msg_init_size(&frame, size);
-    memcpy(zmq_msg_data(&frame), json, size);
-    free(json);
+    zmq_msg_init_size(&frame, self->plan_json_bytes);
+    memcpy(zmq_msg_data(&frame), self->plan_json, self->plan_json_bytes);
     pr_message_t message = {
         .id = PR_MSG_PLAN, .plan = {.plan_digest = self->plan_digest, .mapping_digest = self->daemon->mapping->digest}};
     if (pr_daemon_send(self->daemon, self->daemon->writer, &message, &frame, 1) == 0)
@@ -277,6 +271,7 @@ static void s_close(void **context) {
     s_drop_ready(self);
     pr_batcher_destroy(&self->batcher);
     free(self->window);
+    free(self->plan_json);
     free(self);
     *context = NULL;
 }
@@ -287,12 +282,15 @@ static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
     int result =
         pr_batcher_open((const char *const *)daemon->config->sources, daemon->config->sources_count, daemon->mapping,
                         daemon->config->batch_bytes, s_scan_progress, daemon, &self->batcher, err);
+    if (result == 0) {
+        self->plan = pr_batcher_plan(self->batcher);
+        result = pr_plan_to_json(self->plan, &self->plan_json, &self->plan_json_bytes, err);
+    }
     if (result < 0) {
         void *context = self;
         s_close(&context);
         return result;
     }
-    self->plan = pr_batcher_plan(self->batcher);
     self->plan_digest = pr_plan_digest(self->plan);
     self->resend_ms = daemon->config->resend_ms;
     for (uint32_t i = 0; i < self->plan->count; i++)

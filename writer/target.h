@@ -67,13 +67,14 @@ typedef struct {
  *  (common/deferred_index.h). Refuses (-PR_E_UNFINISHED) while another one is unfinished. */
 int pr_target_run_begin(pr_target_t *target, const pr_target_run_new_t *run, pr_target_run_t *ret_run, pr_error_t *err);
 
-/* Abandon an unfinished run: it cannot be continued any more; what it committed stays. */
+/* Abandon an unfinished run: it cannot be continued any more; what it committed stays. On the disk when it returns. */
 int pr_target_run_abandon(pr_target_t *target, int64_t run, pr_error_t *err);
 
 /* The plan a run was begun with (paths, sizes, digests, records). *Returns new* in ret_plan. */
 int pr_target_run_plan(pr_target_t *target, int64_t run, pr_plan_t **ret_plan, pr_error_t *err);
 
-/* Note why a run stopped before its end (pvrelay_run.error), and add to its time. text NULL: none. */
+/* Note why a run stopped before its end (pvrelay_run.error), and add to its time. text NULL: none. On the disk when it
+ * returns. */
 int pr_target_run_stopped(pr_target_t *target, int64_t run, const char *text, double seconds, pr_error_t *err);
 
 /* Counts of one batch, by record and by row. */
@@ -123,14 +124,22 @@ int pr_target_indexes_left(pr_target_t *target, pr_error_t *err);
  *  for long. */
 int pr_target_build_index(pr_target_t *target, pr_error_t *err);
 
-/*  After the proof: state `complete`, outcome, time; a retry marks the rejects it tried again. One transaction. */
+/*  After the proof: state `complete`, outcome, time; a retry marks the rejects it tried again. One transaction. When it returns
+ *  all of the run is on the disk, whoever else has the database open; what cannot be synced is an error. */
 int pr_target_run_complete(pr_target_t *target, int64_t run, int outcome, double seconds, pr_error_t *err);
 
-/*  Put the target back to where this run began, and end the run with this outcome (an exit code); all or nothing. What
- *  is open is rolled back first. After it the target can only be destroyed. Errors: those of pr_rollback; with
- *  -PR_E_CONFLICT the text says how many and how to see them. May block for long. */
-int pr_target_run_take_back(pr_target_t *target, int64_t run, pr_rollback_reason_t reason, int outcome,
-                            pr_error_t *err);
+/* How a run that is taken back ends. */
+typedef struct {
+    pr_rollback_reason_t reason;
+    int outcome;      /* exit code */
+    const char *text; /* why, as pr_target_run_stopped */
+    double seconds;   /* as there */
+} pr_target_take_back_t;
+
+/*  Put the target back to where this run began, and end the run; all or nothing. What is open is rolled back first. After it
+ *  the target can only be destroyed; if it fails, it is as it was. Errors: those of pr_rollback; with -PR_E_CONFLICT the
+ *  text says how many and how to see them. May block for long. */
+int pr_target_run_take_back(pr_target_t *target, int64_t run, const pr_target_take_back_t *how, pr_error_t *err);
 
 /* A commit that waits for its verdict. */
 typedef struct {

@@ -310,7 +310,11 @@ int pr_target_run_abandon(pr_target_t *target, int64_t run, pr_error_t *err) {
     assert(!target->batch.open);
     int result = pr_target_again(target, err);
     if (result == 0)
+        result = pr_target_commit_to_disk(target, true, err);
+    if (result == 0)
         result = pr_target_do(target, PR_SQL_RUN_ABANDON, err, "i", run);
+    if (result == 0)
+        result = pr_target_commit_to_disk(target, false, err);
     int built = result == 0 ? 1 : result;
     while (built > 0)
         built = pr_target_build_index(target, err);
@@ -320,6 +324,8 @@ int pr_target_run_abandon(pr_target_t *target, int64_t run, pr_error_t *err) {
 int pr_target_run_stopped(pr_target_t *target, int64_t run, const char *text, double seconds, pr_error_t *err) {
     assert(!target->batch.open);
     int result = pr_target_again(target, err);
+    if (result == 0)
+        result = pr_target_commit_to_disk(target, true, err);
     return result < 0 ? result : pr_target_do(target, PR_SQL_RUN_STOPPED, err, "itd", run, text, seconds);
 }
 
@@ -413,6 +419,8 @@ int pr_target_run_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoi
 int pr_target_run_complete(pr_target_t *target, int64_t run, int outcome, double seconds, pr_error_t *err) {
     int result = pr_target_again(target, err);
     if (result == 0)
+        result = pr_target_commit_to_disk(target, true, err);
+    if (result == 0)
         result = pr_target_own_begin(target, err);
     if (result < 0)
         return result;
@@ -435,11 +443,10 @@ static int s_conflicts(const pr_target_t *target, const pr_rollback_report_t *re
                         target->path, report->conflicts_total, target->path);
 }
 
-int pr_target_run_take_back(pr_target_t *target, int64_t run, pr_rollback_reason_t reason, int outcome,
-                            pr_error_t *err) {
+int pr_target_run_take_back(pr_target_t *target, int64_t run, const pr_target_take_back_t *how, pr_error_t *err) {
     pr_rollback_point_t point;
     pr_rollback_report_t *report = NULL;
-    const pr_rollback_options_t options = {.reason = reason, .outcome = outcome};
+    const pr_rollback_options_t options = {.reason = how->reason, .outcome = how->outcome};
     pr_error_t local = PR_ERROR_INIT;
     pr_target_batch_rollback(target);
     int result = pr_rollback_point_start(target->db, run, &point, &local);
@@ -449,6 +456,9 @@ int pr_target_run_take_back(pr_target_t *target, int64_t run, pr_rollback_reason
         result = s_conflicts(target, report, err);
     else if (result < 0)
         result = pr_error_set(err, local.code, "%s", local.text);
+    else
+        pr_target_run_stopped(target, run, how->text, how->seconds,
+                              NULL); /* taken back it is, whatever becomes of this */
     pr_rollback_report_destroy(&report);
     return result;
 }

@@ -10,6 +10,10 @@
 int pr_target_own_begin(pr_target_t *target, pr_error_t *err);
 int pr_target_own_end(pr_target_t *target, int result, pr_error_t *err);
 
+/* From now on every commit is on the disk when it returns (or, as usual, with the next checkpoint of the WAL). Outside any
+ * transaction. */
+int pr_target_commit_to_disk(pr_target_t *target, bool at_once, pr_error_t *err);
+
 /* COMMIT; after a failure the transaction is rolled back, whatever SQLite left of it, and nothing is remembered from
  * it. */
 int pr_target_commit(pr_target_t *target, pr_error_t *err);

@@ -303,6 +303,10 @@ int pr_target_commit(pr_target_t *target, pr_error_t *err) {
     return result;
 }
 
+int pr_target_commit_to_disk(pr_target_t *target, bool at_once, pr_error_t *err) {
+    return s_exec(target, at_once ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", err);
+}
+
 int pr_target_own_begin(pr_target_t *target, pr_error_t *err) {
     assert(!target->batch.open);
     return pr_target_do(target, PR_SQL_BEGIN, err, "");

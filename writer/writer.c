@@ -103,6 +103,11 @@ typedef struct {
 /* ---- telling -------------------------------------------------------------------------------------------------------
  */
 
+/* Has the run ended? Then the target has seen its last write, and may be as it was before the run. */
+static bool s_has_ended(const pr_writer_t *self) {
+    return self->state == PR_PROGRESS_COMPLETE || self->state == PR_PROGRESS_FAILED;
+}
+
 static void s_publish(pr_writer_t *self) {
     pr_message_t message = {.id = PR_MSG_PROGRESS,
                             .progress = {.incarnation = self->daemon->incarnation,
@@ -155,12 +160,13 @@ static void s_ended(pr_writer_t *self, pr_progress_state_t state) {
     s_publish(self);
 }
 
-/*  Put the target back to where the run began, if that is wanted. Returns whether it was done; why not is logged, and
- *  the run stays as it is. */
-static bool s_take_back(pr_writer_t *self, pr_rollback_reason_t reason, pr_error_code_t outcome) {
+/*  Put the target back to where the run began, and end the run so, which text tells why. Returns whether it was done; why
+ *  not is logged, and the run stays as it is. If it was done the target is not used any more. */
+static bool s_take_back(pr_writer_t *self, pr_rollback_reason_t reason, pr_error_code_t outcome, const char *text) {
     pr_error_t problem = PR_ERROR_INIT;
-    int result =
-        pr_target_run_take_back(self->target, self->run.number, reason, pr_error_exit_code((int)outcome), &problem);
+    const pr_target_take_back_t how = {
+        .reason = reason, .outcome = pr_error_exit_code((int)outcome), .text = text, .seconds = s_seconds(self)};
+    int result = pr_target_run_take_back(self->target, self->run.number, &how, &problem);
     if (result < 0) {
         pr_log_error(&problem);
         return false;
@@ -178,9 +184,9 @@ static int s_fail(pr_writer_t *self, const pr_error_t *err) {
         return -(int)err->code;
     pr_log_error(err);
     pr_target_batch_rollback(self->target);
-    if (err->code == PR_E_REJECT_LIMIT && self->daemon->config->rollback_on_reject_limit)
-        s_take_back(self, PR_ROLLBACK_REJECTS, err->code);
-    if (self->run.number != 0)
+    bool taken_back = err->code == PR_E_REJECT_LIMIT && self->daemon->config->rollback_on_reject_limit &&
+                      s_take_back(self, PR_ROLLBACK_REJECTS, err->code, err->text);
+    if (self->run.number != 0 && !taken_back)
         pr_target_run_stopped(self->target, self->run.number, err->text, s_seconds(self), NULL);
     self->failure = *err;
     self->daemon->outcome = (int)err->code;
@@ -204,13 +210,13 @@ static int s_complete(pr_writer_t *self, pr_error_t *err) {
     else if (self->run.rejected > 0)
         outcome = PR_E_REJECTED;
     bool taken_back = outcome == PR_E_VALIDATION && self->daemon->config->rollback_on_failure &&
-                      s_take_back(self, PR_ROLLBACK_VALIDATION, PR_E_VALIDATION);
-    int result =
-        taken_back
-            ? pr_target_run_stopped(self->target, self->run.number, pr_error_sentence(outcome), s_seconds(self), err)
-            : pr_target_run_complete(self->target, self->run.number, pr_error_exit_code(outcome), s_seconds(self), err);
-    if (result < 0)
-        return result;
+                      s_take_back(self, PR_ROLLBACK_VALIDATION, PR_E_VALIDATION, pr_error_sentence(outcome));
+    if (!taken_back) {
+        int result =
+            pr_target_run_complete(self->target, self->run.number, pr_error_exit_code(outcome), s_seconds(self), err);
+        if (result < 0)
+            return result;
+    }
     self->run.outcome = outcome;
     self->daemon->outcome = outcome;
     pr_fault("writer.complete-before-progress");
@@ -529,6 +535,8 @@ static int s_on_hello(pr_writer_t *self, const pr_message_t *message, pr_error_t
     peer->incarnation = message->hello.incarnation;
     peer->gone = false;
     s_publish(self);
+    if (s_has_ended(self))
+        return 0;
     if (message->stage == PR_STAGE_VALIDATOR)
         return pr_verdicts_send_again(self->verdicts, err);
     if (again && message->stage == PR_STAGE_TRANSFORMER && self->state == PR_PROGRESS_STREAMING)
@@ -544,7 +552,7 @@ static void s_on_bye(pr_writer_t *self, const pr_message_t *message) {
 
 static int s_on_fail(pr_writer_t *self, const pr_message_t *message, pr_error_t *err) {
     s_on_bye(self, message);
-    if (self->state == PR_PROGRESS_COMPLETE || self->state == PR_PROGRESS_FAILED)
+    if (s_has_ended(self))
         return 0;
     return pr_error_set(err, (pr_error_code_t)message->fail.code, "%s", message->fail.text.data);
 }
@@ -569,6 +577,9 @@ static int s_on_any_message(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t
         pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_STRAY, &dropped);
         return 0;
     }
+    bool said_by_all = message->id == PR_MSG_HELLO || message->id == PR_MSG_BYE || message->id == PR_MSG_FAIL;
+    if (s_has_ended(self) && !said_by_all)
+        return 0;
     switch (message->id) {
     case PR_MSG_HELLO:
         return s_on_hello(self, message, err);
@@ -654,7 +665,7 @@ static int s_on_turn(void *context, int64_t now_ms, pr_error_t *err) {
     s_greet_listeners(self);
     if (now_ms - self->published_ms >= self->daemon->config->heartbeat_ms)
         s_publish(self);
-    if (self->state == PR_PROGRESS_COMPLETE || self->state == PR_PROGRESS_FAILED) {
+    if (s_has_ended(self)) {
         int64_t linger_ms = self->state == PR_PROGRESS_COMPLETE ? self->daemon->config->linger_ms : s_failed_linger_ms;
         self->daemon->leave = s_all_gone(self) || now_ms - self->ended_ms >= linger_ms;
         return 0;
@@ -685,14 +696,13 @@ static int s_on_drain(void *context, pr_error_t *err) {
             pr_inbound_release(&inbound);
         }
     }
-    if (result == 0 && self->run.number != 0 && self->state != PR_PROGRESS_COMPLETE &&
-        self->state != PR_PROGRESS_FAILED) {
+    if (result == 0 && self->run.number != 0 && !s_has_ended(self)) {
         result = pr_verdicts_record(self->verdicts, err);
         if (result == 0)
             result = pr_target_run_stopped(self->target, self->run.number, "interrupted", s_seconds(self), err);
     }
     s_publish(self);
-    if (self->state == PR_PROGRESS_COMPLETE || self->state == PR_PROGRESS_FAILED)
+    if (s_has_ended(self))
         self->daemon->leave = true; /* with its outcome, not as interrupted */
     return result;
 }
@@ -836,7 +846,7 @@ static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
         daemon->outcome = self->run.outcome;
     }
     /* The writer before this one may have died before it left its last words. */
-    if (self->state == PR_PROGRESS_COMPLETE || self->state == PR_PROGRESS_FAILED)
+    if (s_has_ended(self))
         s_ended(self, self->state);
     else
         pr_ending_clear(daemon->config->run_dir, &daemon->run);

@@ -129,17 +129,30 @@ class Enemies(unittest.TestCase):
         self.assertEqual(pipeline.query(self.target, "SELECT count(*), sum(retried_by = 2) FROM pvrelay_reject"), [(2000, 2000)])
         self.assertEqual(pipeline.query(self.target, "SELECT count(*) FROM el_modules"), [(4000,)])
 
-    def by_hand(self, settings):
+    def by_hand(self, settings, exports=None):
         """The four daemons, each with settings of its own; returns their exit codes and what they said."""
-        exports = self.exports("--preset", "production")
+        exports = exports or self.exports("--preset", "production")
         processes = {}
         for program in ("writer", "validator", "transformer", "reader"):
             config = pipeline.write_config(self.root / f"{program}.json", exports, self.target, self.run_dir,
                                            **settings.get(program, {}))
             processes[program] = subprocess.Popen([pipeline.BIN / f"pvrelay-{program}", "--config", config],
-                                                  stderr=subprocess.PIPE, text=True)
+                                                  stderr=subprocess.PIPE, text=True, errors="backslashreplace")
         said = {program: process.communicate(timeout=pipeline.DEADLINE)[1] for program, process in processes.items()}
         return {program: process.returncode for program, process in processes.items()}, said
+
+    def test_plan_that_cannot_be_told(self):
+        """An export that lies, behind a link, in a folder whose name is not UTF-8: the run fails, and says so once."""
+        folder = os.fsencode(self.root) + b"/caf\xe9"
+        os.mkdir(folder)
+        exports = []
+        for export in self.exports("--preset", "production"):
+            os.rename(export, folder + b"/" + os.fsencode(export.name))
+            os.symlink(folder + b"/" + os.fsencode(export.name), self.root / f"link-{export.name}")
+            exports.append(self.root / f"link-{export.name}")
+        codes, said = self.by_hand({}, exports)
+        self.assertEqual(codes, {"writer": 1, "validator": 1, "transformer": 1, "reader": 1}, said)
+        self.assertEqual(said["reader"].count("not valid UTF-8; rename the file or its folder"), 1, said["reader"])
 
     def test_stages_with_different_mappings(self):
         """Started by hand with two mappings, the daemons do not mix them: all end with exit 1, and one says why."""

@@ -808,6 +808,100 @@ static void test_retry_marks_what_it_tried_again(void **state) {
                   "retry 3 1");
 }
 
+/* ---- on the disk ---- */
+
+/*  The WAL's syncs, counted, and made to fail: a VFS that is the default one but for that. */
+static unsigned s_wal_syncs;
+static bool s_wal_sync_fails;
+static sqlite3_vfs s_vfs;
+static sqlite3_io_methods s_wal_methods;
+static int (*s_real_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
+static int (*s_real_sync)(sqlite3_file *, int);
+
+static int s_sync(sqlite3_file *file, int flags) {
+    s_wal_syncs++;
+    return s_wal_sync_fails ? SQLITE_IOERR_FSYNC : s_real_sync(file, flags);
+}
+
+static int s_vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags) {
+    int code = s_real_open(vfs, name, file, flags, ret_flags);
+    if (code == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0) {
+        s_wal_methods = *file->pMethods;
+        s_real_sync = s_wal_methods.xSync;
+        s_wal_methods.xSync = s_sync;
+        file->pMethods = &s_wal_methods;
+    }
+    return code;
+}
+
+static void s_watch_syncs(bool on) {
+    if (on) {
+        s_vfs = *sqlite3_vfs_find(NULL);
+        s_real_open = s_vfs.xOpen;
+        s_vfs.xOpen = s_vfs_open;
+        s_vfs.zName = "watched";
+        s_vfs.pNext = NULL;
+        assert_int_equal(sqlite3_vfs_register(&s_vfs, 1), SQLITE_OK);
+    } else {
+        assert_int_equal(sqlite3_vfs_unregister(&s_vfs), SQLITE_OK);
+    }
+    s_wal_syncs = 0;
+    s_wal_sync_fails = false;
+}
+
+/*  Batches leave it to the checkpoints of the WAL when they get onto the disk; that a run is complete is on it when that is
+ *  said, and all before, though somebody else has the database open. If it cannot be, it is not complete. */
+static void test_complete_is_on_the_disk(void **state) {
+    fx_t *fx = *state;
+    pr_error_t err = PR_ERROR_INIT;
+    int64_t checkpoint = 0;
+    sqlite3 *other = NULL;
+    fx_record_t record;
+    s_watch_syncs(true);
+    fx_open(fx);
+    assert_int_equal(sqlite3_open(fx->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "SELECT * FROM d1_migrations", NULL, NULL, NULL), SQLITE_OK);
+    fx_begin(fx, S_RUN_1, 1, 0); /* the first write begins the WAL, and syncs its header */
+    s_wal_syncs = 0;
+    fx_audit_t audit = fx_audit("tok");
+    fx_make_audit(fx, &audit, &record);
+    fx_batch(fx, 0, 0, &record, 1, NULL);
+    assert_int_equal(pr_target_run_finish(fx->target, fx->run.number, &checkpoint, &err), 0);
+    assert_int_equal(s_wal_syncs, 0);
+
+    s_wal_sync_fails = true;
+    assert_int_equal(pr_target_run_complete(fx->target, fx->run.number, 0, 1.5, &err), -PR_E_TARGET);
+    assert_non_null(strstr(err.text, "disk I/O error"));
+    assert_true(s_wal_syncs > 0);
+    fx_assert_sql(fx, "SELECT state FROM pvrelay_run", "proving");
+
+    s_wal_sync_fails = false;
+    s_wal_syncs = 0;
+    pr_error_clear(&err);
+    assert_int_equal(pr_target_run_complete(fx->target, fx->run.number, 0, 1.5, &err), 0);
+    assert_true(s_wal_syncs > 0);
+    fx_assert_sql(fx, "SELECT state FROM pvrelay_run", "complete");
+    fx_close(fx);
+    sqlite3_close(other);
+    s_watch_syncs(false);
+}
+
+/* Nor does a run that somebody gave up go on after a power cut, while the next one is as fast as ever. */
+static void test_given_up_is_on_the_disk(void **state) {
+    fx_t *fx = *state;
+    s_watch_syncs(true);
+    fx_open(fx);
+    fx_begin(fx, S_RUN_1, 1, 0);
+    s_wal_syncs = 0;
+    assert_int_equal(pr_target_run_abandon(fx->target, 1, NULL), 0);
+    assert_true(s_wal_syncs > 0);
+    s_wal_syncs = 0;
+    fx_begin(fx, S_RUN_2, 1, 0);
+    assert_int_equal(s_wal_syncs, 0);
+    fx_close(fx);
+    s_watch_syncs(false);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
     const struct CMUnitTest tests[] = {
@@ -825,6 +919,8 @@ int main(void) {
         TEST(test_rollback_leaves_nothing_and_forgets),
         TEST(test_batch_must_follow_the_position),
         TEST(test_full_disk),
+        TEST(test_complete_is_on_the_disk),
+        TEST(test_given_up_is_on_the_disk),
         TEST(test_locked_by_another_target),
         TEST(test_locked_by_another_writer),
         TEST(test_rows_that_others_remove_between_batches_are_noticed),
