@@ -10,6 +10,7 @@
 #include "common/alloc.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/sync.h"
 #include "control/begin.h"
 #include "control/format.h"
 #include "control/hold.h"
@@ -114,7 +115,9 @@ static void s_tell(const pr_manager_t *manager, const pr_report_t *report, const
 
 /* REPORTS/run-N, REPORTS/failed-UUID of a run that has no number; REPORTS is made if need be. *Returns new*. */
 static char *s_own_folder(const pr_config_t *config, const pr_report_t *report) {
-    if (mkdir(config->reports, 0777) < 0 && errno != EEXIST)
+    if (mkdir(config->reports, 0777) == 0)
+        (void)!pr_sync_parent(config->reports);
+    else if (errno != EEXIST)
         pr_log(PR_LOG_WARNING, "%s: cannot make the folder of the reports: %s", config->reports, strerror(errno));
     return report->run.number > 0 ? pr_xasprintf("%s/run-%" PRId64, config->reports, report->run.number)
                                   : pr_xasprintf("%s/failed-%s", config->reports, config->run);
@@ -157,10 +160,8 @@ int pr_manage_report(pr_manager_t *manager, pr_ending_t *ending, const char *fol
         pr_report_move(report, from, place);
     char *own = folder == NULL ? s_own_folder(manager->config, report) : NULL;
     result = pr_report_write(report, folder != NULL ? folder : own, manager->language, err);
-    if (result == 0) {
-        pr_spool_sync(folder != NULL ? folder : own);
+    if (result == 0)
         s_tell(manager, report, ending, place != NULL ? place : folder != NULL ? folder : own);
-    }
     free(own);
     pr_report_destroy(&report);
     return result;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The manager of a spool: set after set. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "common/alloc.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/sync.h"
 #include "control/format.h"
 #include "control/manage.h"
 #include "control/run.h"
@@ -106,8 +108,8 @@ static int s_decide(pr_spooler_t *self, const pr_ending_t *ending, pr_error_t *e
     const char *work = pr_spool_work(self->spool);
     int result = pr_ending_save(work, ending, err);
     char *path = pr_xasprintf("%s/ended.json", work);
-    pr_spool_sync(path);
-    pr_spool_sync(work);
+    if (result == 0 && (pr_sync_path(path) < 0 || pr_sync_path(work) < 0))
+        result = pr_error_set(err, PR_E_CONFIG, "%s: cannot be seen on the disk: %s", path, strerror(errno));
     free(path);
     return result;
 }

@@ -259,7 +259,7 @@ json_t *pr_report_to_json(const pr_report_t *report);
 char *pr_report_to_markdown(const pr_report_t *report, pr_report_language_t language);
 
 /*  Write FOLDER/report.json and FOLDER/report.md (each a new file, renamed), making the folder if need be.
- *  -PR_E_CONFIG if that cannot be. */
+ *  On the disk when it returns. -PR_E_CONFIG if that cannot be. */
 int pr_report_write(const pr_report_t *report, const char *folder, pr_report_language_t language, pr_error_t *err);
 
 #endif

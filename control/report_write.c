@@ -5,21 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/sync.h"
 #include "control/report.h"
 
 static int s_cannot(const char *path, pr_error_t *err) {
     return pr_error_set(err, PR_E_CONFIG, "%s: cannot write the report: %s", path, strerror(errno));
 }
 
-/* Write a text as FOLDER/NAME: a new file, renamed. */
+/* Write a text as FOLDER/NAME: a new file, on the disk, renamed. */
 static int s_write(const char *folder, const char *name, const char *text, pr_error_t *err) {
     char *path = pr_xasprintf("%s/%s", folder, name);
     char *temporary = pr_xasprintf("%s.new", path);
     int result = 0;
     FILE *out = fopen(temporary, "we");
-    bool written = out != NULL && fputs(text, out) != EOF;
+    bool written = out != NULL && fputs(text, out) != EOF && fflush(out) == 0 && fsync(fileno(out)) == 0;
     if (out != NULL && fclose(out) != 0)
         written = false;
     if (!written || rename(temporary, path) < 0)
@@ -32,7 +34,8 @@ static int s_write(const char *folder, const char *name, const char *text, pr_er
 }
 
 int pr_report_write(const pr_report_t *report, const char *folder, pr_report_language_t language, pr_error_t *err) {
-    if (mkdir(folder, 0777) < 0 && errno != EEXIST)
+    bool made = mkdir(folder, 0777) == 0;
+    if (!made && errno != EEXIST)
         return pr_error_set(err, PR_E_CONFIG, "%s: cannot make the folder of the report: %s", folder, strerror(errno));
     json_t *json = pr_report_to_json(report);
     char *dump = json_dumps(json, JSON_INDENT(2));
@@ -41,6 +44,8 @@ int pr_report_write(const pr_report_t *report, const char *folder, pr_report_lan
     int result = s_write(folder, "report.json", text, err);
     if (result == 0)
         result = s_write(folder, "report.md", page, err);
+    if (result == 0 && (pr_sync_path(folder) < 0 || (made && pr_sync_parent(folder) < 0)))
+        result = s_cannot(folder, err);
     free(page);
     free(text);
     free(dump);

@@ -15,6 +15,7 @@
 #include "common/alloc.h"
 #include "common/fault.h"
 #include "common/message.h"
+#include "common/sync.h"
 #include "common/utf8.h"
 
 struct pr_spool {
@@ -81,12 +82,9 @@ static bool s_is_regular(const char *folder, const char *name, struct stat *ret_
     return s_look(folder, name, ret_status) == S_IFREG;
 }
 
-void pr_spool_sync(const char *path) {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return;
-    (void)!fsync(file);
-    close(file);
+/* See a folder's entries on the disk. Failure is no error here: whoever finds the set where it was moves it again. */
+static void s_sync(const char *path) {
+    (void)!pr_sync_path(path);
 }
 
 /* Move an entry from one folder to another. 0, S_GONE if it is not there (any more), or -PR_E_CONFIG with err. */
@@ -97,8 +95,8 @@ static int s_move(const char *from, const char *name, const char *to, const char
     char *new = s_join(to, as);
     int result = 0;
     if (rename(old, new) == 0) {
-        pr_spool_sync(to);
-        pr_spool_sync(from);
+        s_sync(to);
+        s_sync(from);
     } else if (errno == ENOENT) {
         result = S_GONE;
     } else if (errno == EXDEV) {
@@ -453,7 +451,7 @@ int pr_spool_claim(pr_spool_t *spool, pr_spool_set_t *ret_set, pr_error_t *err) 
     if (mkdir(set.folder, 0777) < 0)
         result = pr_error_set(err, PR_E_CONFIG, "%s: cannot make it: %s", set.folder, strerror(errno));
     else
-        pr_spool_sync(spool->work);
+        s_sync(spool->work);
     if (result > 0) {
         pr_fault("manage.in-claim");
         result = s_move(spool->dir, name, set.folder, set.name, err);
@@ -505,7 +503,7 @@ char *pr_spool_place(const pr_spool_t *spool, const pr_spool_set_t *set, bool do
 int pr_spool_finish(pr_spool_t *spool, const pr_spool_set_t *set, const char *place, pr_error_t *err) {
     const char *slash = strrchr(place, '/');
     char *parent = pr_xstrndup(place, (size_t)(slash - place));
-    pr_spool_sync(set->folder);
+    s_sync(set->folder);
     int result = s_move(spool->work, set->id, parent, slash + 1, err);
     if (result == S_GONE)
         result = pr_error_set(err, PR_E_CONFIG, "%s: has vanished", set->folder);

@@ -65,7 +65,4 @@ int pr_spool_finish(pr_spool_t *spool, const pr_spool_set_t *set, const char *pl
 
 void pr_spool_set_release(pr_spool_set_t *set);
 
-/* See a folder's entries on the disk, or a file's content. Failure is no error: it costs durability only. */
-void pr_spool_sync(const char *path);
-
 #endif

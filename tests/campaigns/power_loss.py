@@ -22,7 +22,6 @@ pipeline = campaign.pipeline
 
 MODULES = 300
 CUTS = 24  # of one recording
-COMPLETE_IS_ON_THE_DISK = False  # that a run reported as complete, and its report, outlive a power cut
 TRAPS = [f"--trap={trap}" for trap in ("unknown-status=3", "orphan-module=2", "duplicate-module=2")]
 QUICK = {"resend_ms": 100, "linger_ms": 200, "heartbeat_ms": 20}
 
@@ -219,7 +218,7 @@ class Spool(Scene):
         assert pipeline.query(self.target, "SELECT state, outcome FROM pvrelay_run") == [("complete", 3)] * 2
 
 
-SCENES = (Run, Update, Rollback, Seal, Run, Update, Name) + ((Spool,) if COMPLETE_IS_ON_THE_DISK else ())
+SCENES = (Run, Update, Rollback, Seal, Run, Update, Name, Spool)
 
 
 def is_target(path):
@@ -289,7 +288,7 @@ def cut(scene, plays, chance, lost):
     there = checkpoints(synced)
     shutil.rmtree(synced)
     assert there >= least or isinstance(scene, Rollback), f"{least} checkpoints were on the disk, {there} are there"
-    if plays.marks and (COMPLETE_IS_ON_THE_DISK or not isinstance(scene, (Load, Spool))):
+    if plays.marks:
         if isinstance(scene, Spool):
             scene.marked(plays.marks)
         else:
