@@ -340,7 +340,7 @@ static void s_open_target(micro_t *self, bool undo) {
     pr_error_t err = PR_ERROR_INIT;
     pr_target_run_new_t run = {.id = S_RUN, .plan = pr_cutter_plan(self->cutter)};
     s_unlink_target(self);
-    s_check(pr_target_open(self->target_path, self->migrations, self->mapping, 0, &self->target, &err), &err);
+    s_check(pr_target_open(self->target_path, self->migrations, self->mapping, &self->target, &err), &err);
     if (undo)
         s_check(pr_target_keep_undo(self->target, &err), &err);
     s_check(pr_target_run_begin(self->target, &run, &self->run, &err), &err);

@@ -16,6 +16,7 @@
 #include <xxhash.h>
 
 #include "common/alloc.h"
+#include "common/lock_wait.h"
 #include "common/message.h"
 
 /*  Whole-number settings: key, member, type, least, most */
@@ -27,6 +28,7 @@
     X("window_bytes", window_bytes, uint64_t, 1 << 16, INT64_C(1) << 32)                                               \
     X("heartbeat_ms", heartbeat_ms, uint32_t, 10, 10000)                                                               \
     X("resend_ms", resend_ms, uint32_t, 50, 600000)                                                                    \
+    X("lock_wait_s", lock_wait_s, int64_t, -1, PR_CONFIG_LOCK_WAIT_MOST_S)                                             \
     X("linger_ms", linger_ms, uint32_t, 0, 600000)
 
 /*  Settings of one of two words: key, member (bool), the word for false, which is the default, and for true */
@@ -58,8 +60,13 @@ pr_config_t *pr_config_new(void) {
     config->window_bytes = 16 << 20;
     config->heartbeat_ms = 100;
     config->resend_ms = 1000;
+    config->lock_wait_s = -1;
     config->linger_ms = 5000;
     return config;
+}
+
+unsigned pr_config_lock_wait_ms(const pr_config_t *config) {
+    return (unsigned)(config->lock_wait_s < 0 ? PR_LOCK_WAIT_BY_HAND_S : config->lock_wait_s) * 1000;
 }
 
 void pr_config_destroy(pr_config_t **config) {

@@ -9,6 +9,8 @@
 
 #include "common/error.h"
 
+enum { PR_CONFIG_LOCK_WAIT_MOST_S = 2000000 };
+
 typedef struct {
     char *path;       /* the file it was read from, absolute */
     char *target;     /* absolute path of the target database */
@@ -35,8 +37,13 @@ typedef struct {
     uint64_t window_bytes;         /* of raw records beyond the committed position, at most */
     uint32_t heartbeat_ms;         /* PROGRESS at least this often */
     uint32_t resend_ms;            /* no progress for so long, while something is outstanding: go back */
-    uint32_t linger_ms; /* how long the writer, when all is complete, waits for stages that have not said goodbye */
+    int64_t lock_wait_s; /* how long to wait for a lock that another process holds; -1: PR_LOCK_WAIT_BY_HAND_S, of a
+                            managed run PR_LOCK_WAIT_MANAGED_S */
+    uint32_t linger_ms;  /* how long the writer, when all is complete, waits for stages that have not said goodbye */
 } pr_config_t;
+
+/* lock_wait_s in milliseconds, its default resolved as for a run by hand. */
+unsigned pr_config_lock_wait_ms(const pr_config_t *config);
 
 /*  Read a configuration file. Relative paths in it are relative to its folder. Unknown keys are errors.
  *  ret_config: *returns new*; untouched on failure. Errors: -PR_E_CONFIG, err tells file:line where it can. */

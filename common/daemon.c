@@ -52,6 +52,7 @@
 #include "common/ending.h"
 #include "common/fault.h"
 #include "common/lock.h"
+#include "common/lock_wait.h"
 #include "common/log.h"
 #include "common/occupied.h"
 #include "common/signals.h"
@@ -68,7 +69,7 @@ enum {
     s_counters_ms = 250,      /* at most four times a second */
     s_last_counters_ms = 200, /* that long they may take to leave, should a listener be stuck */
     s_status_ms = 1000,
-    s_lock_wait_ms = 10000, /* a predecessor may still be draining */
+    s_drain_wait_ms = 2000, /* for a lock, when asked to leave */
     s_messages_a_turn = 8,
     s_protocol_kinds = 32
 };
@@ -87,7 +88,9 @@ typedef struct {
     const char *config_path;
     uint64_t writer_incarnation;
     bool draining;
-    int64_t heard_ms; /* when PROGRESS was heard last, or the run was taken up */
+    int64_t draining_ms; /* since when */
+    bool waiting;        /* for a lock, as the log says */
+    int64_t heard_ms;    /* when PROGRESS was heard last, or the run was taken up */
     int64_t hello_ms, counters_ms, status_ms;
     pr_error_t heard; /* what went wrong when PROGRESS was heard in the midst of a message */
     pr_watchdog_t watchdog;
@@ -183,13 +186,40 @@ static int s_load(pr_recipe_t *recipe, pr_error_t *err) {
     return 0;
 }
 
+/*  Another process holds a lock that we need. The log says it once, the status as long as it lasts; systemd hears that we
+ *  live, and whoever listens does. A signal ends it: at once, or, if we are leaving already, soon. */
+static bool s_on_lock_wait(void *context, const char *what, bool begins) {
+    pr_recipe_t *recipe = context;
+    int64_t now_ms = pr_now_ms();
+    if (begins) {
+        char limit[32];
+        pr_lock_wait_print(pr_lock_wait_limit_ms(), limit, sizeof limit);
+        pr_log(PR_LOG_WARNING, "%s; waiting for it, up to %s", what, limit);
+        recipe->waiting = true;
+        recipe->status_ms = 0;
+    }
+    if (pr_daemon_interrupted() || (recipe->draining && now_ms - recipe->draining_ms >= s_drain_wait_ms))
+        return false;
+    if (recipe->counters != NULL)
+        pr_daemon_busy(&recipe->public);
+    else
+        sd_notify(0, "EXTEND_TIMEOUT_USEC=10000000\nWATCHDOG=1");
+    if (recipe->self != NULL && recipe->ops->on_wait != NULL)
+        recipe->ops->on_wait(recipe->self);
+    if (now_ms - recipe->status_ms >= s_status_ms) {
+        sd_notifyf(0, "STATUS=waiting: %s", what);
+        recipe->status_ms = now_ms;
+    }
+    return true;
+}
+
 static int s_take_lock(pr_recipe_t *recipe, pr_error_t *err) {
     char path[PATH_MAX];
     int result = pr_config_make_run_dir(recipe->config->run_dir, err);
     if (result < 0)
         return result;
     snprintf(path, sizeof path, "%s/%s.lock", recipe->config->run_dir, recipe->who);
-    result = pr_lock_take(path, s_lock_wait_ms, &recipe->lock, err);
+    result = pr_lock_take(path, pr_lock_wait_limit_ms(), &recipe->lock, err);
     if (result == 0)
         recipe->public.counters.starts = pr_starts_count(recipe->config->run_dir, recipe->who);
     return result;
@@ -293,6 +323,7 @@ static int s_receive_signal(pr_recipe_t *recipe, pr_error_t *err) {
     if (read(recipe->signals, &info, sizeof info) != (ssize_t)sizeof info)
         return 0;
     recipe->draining = true;
+    recipe->draining_ms = pr_now_ms();
     sd_notify(0, "STOPPING=1\nSTATUS=draining");
     pr_log(PR_LOG_INFO, "draining, on signal %u", info.ssi_signo);
     int result = recipe->ops->on_drain != NULL ? recipe->ops->on_drain(recipe->self, err) : 0;
@@ -396,6 +427,9 @@ static void s_publish_counters(pr_recipe_t *recipe, int64_t now_ms) {
 static void s_report(pr_recipe_t *recipe, int64_t now_ms) {
     if (now_ms - recipe->counters_ms >= s_counters_ms)
         s_publish_counters(recipe, now_ms);
+    if (recipe->waiting)
+        pr_log(PR_LOG_NOTICE, "the lock is free; going on");
+    recipe->waiting = false;
     if (recipe->self != NULL && now_ms - recipe->status_ms >= s_status_ms) {
         char line[256] = "";
         recipe->ops->status(recipe->self, line, sizeof line);
@@ -663,6 +697,7 @@ static bool s_is_the_exports_matter(int outcome) {
 static int s_run(pr_recipe_t *recipe, pr_error_t *err) {
     static const int signals[] = {SIGTERM, SIGINT};
     int result = pr_signals_open(signals, 2, NULL, &recipe->signals, err);
+    pr_lock_wait_set(pr_config_lock_wait_ms(recipe->config), s_on_lock_wait, recipe);
     if (result == 0)
         result = s_take_lock(recipe, err);
     if (result == 0 && recipe->config->spool == NULL) {

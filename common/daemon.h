@@ -50,6 +50,8 @@ typedef struct {
     int (*on_turn)(void *self, int64_t now_ms, pr_error_t *err);
     /* SIGTERM or SIGINT came: finish what is begun, begin nothing. May be NULL. */
     int (*on_drain)(void *self, pr_error_t *err);
+    /* The stage waits for a lock, in the middle of one of the other callbacks: tell those who listen. May be NULL. */
+    void (*on_wait)(void *self);
     /* A line for `systemctl status`. */
     void (*status)(void *self, char *buffer, size_t size);
 } pr_stage_ops_t;

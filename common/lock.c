@@ -13,31 +13,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
-
-enum { POLL_MS = 10 };
+#include "common/lock_wait.h"
 
 struct pr_lock {
     char *path;
     int fd;
 };
-
-static int64_t s_now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Is the open file the one that stands at the path? */
 static bool s_is_at(int fd, const char *path) {
@@ -82,28 +72,51 @@ static void s_sign(int fd) {
         (void)!ftruncate(fd, 0);
 }
 
-static int s_held(const char *path, long holder, unsigned wait_ms, pr_error_t *err) {
-    if (holder > 0)
-        return pr_error_set(err, PR_E_TARGET_LOCKED,
-                            "%s: held by process %ld (waited %u ms); wait until it ends, or stop it", path, holder,
-                            wait_ms);
-    return pr_error_set(err, PR_E_TARGET_LOCKED,
-                        "%s: held by another process (waited %u ms); wait until it ends, or stop it", path, wait_ms);
+/* A lock that is not to be had, and who has it. */
+typedef struct {
+    const char *path;
+    long holder;
+} s_held_t;
+
+/* "hub.db: held by process 4711 (pvrelay-writer …); …": of a target's lock the target is named. */
+static void s_describe(void *of, char *buffer, size_t size) {
+    static const char ending[] = "-pvrelay.lock";
+    const s_held_t *held = of;
+    char holder[300];
+    char hint[PR_LOCK_WAIT_TEXT_BYTES];
+    size_t shown = strlen(held->path);
+    size_t tail = sizeof ending - 1;
+    if (shown > tail && strcmp(held->path + shown - tail, ending) == 0)
+        shown -= tail;
+    pr_lock_holder(held->holder, holder, sizeof holder);
+    pr_lock_hint(held->path, held->holder, hint, sizeof hint);
+    snprintf(buffer, size, "%.*s: held by %s%s", (int)shown, held->path, holder, hint);
+}
+
+static int s_give_up(s_held_t *held, unsigned wait_ms, pr_error_t *err) {
+    char what[PR_LOCK_WAIT_TEXT_BYTES];
+    char waited[32];
+    s_describe(held, what, sizeof what);
+    if (pr_lock_wait_stopped())
+        return pr_error_set(err, PR_E_INTERRUPTED, "%s; interrupted while waiting for it", what);
+    if (wait_ms == 0)
+        return pr_error_set(err, PR_E_TARGET_LOCKED, "%s; wait until it ends, or stop it", what);
+    pr_lock_wait_print(wait_ms, waited, sizeof waited);
+    return pr_error_set(err, PR_E_TARGET_LOCKED, "%s (waited %s); wait until it ends, or stop it", what, waited);
 }
 
 int pr_lock_take(const char *path, unsigned wait_ms, pr_lock_t **ret_lock, pr_error_t *err) {
-    int64_t deadline = s_now_ms() + wait_ms;
-    long holder = 0;
+    pr_lock_wait_t wait = {0};
+    s_held_t held = {.path = path};
     int fd = -1;
     for (;;) {
-        int result = s_try(path, &fd, &holder);
+        int result = s_try(path, &fd, &held.holder);
         if (result == 1)
             break;
         if (result < 0)
             return pr_error_set(err, PR_E_TARGET, "%s: cannot make the lock file: %s", path, strerror(-result));
-        if (s_now_ms() >= deadline)
-            return s_held(path, holder, wait_ms, err);
-        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+        if (!pr_lock_wait_step(&wait, wait_ms, s_describe, &held))
+            return s_give_up(&held, wait_ms, err);
     }
     s_sign(fd);
     pr_lock_t *lock = pr_xcalloc(1, sizeof *lock);

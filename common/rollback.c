@@ -55,8 +55,6 @@
 #include "common/sql_value.h"
 #include "common/undo.h"
 
-enum { s_busy_ms = 10000 };
-
 static const char *const S_REASONS[] = {"operator", "validation", "rejects"};
 
 typedef struct {
@@ -102,7 +100,7 @@ static void s_on_update(void *context, int operation, const char *database, cons
 }
 
 static int s_open(const s_way_t *way, sqlite3 **ret_db) {
-    return pr_sql_open(way->path, PR_SQL_WRITE, s_busy_ms, ret_db, way->err);
+    return pr_sql_open(way->path, PR_SQL_WRITE, ret_db, way->err);
 }
 
 static int s_connect(s_way_t *way) {

@@ -39,6 +39,8 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/lock_wait.h"
+#include "common/sql_busy.h"
 
 enum {
     s_header_bytes = 20, /* of a database: up to the format versions (https://www.sqlite.org/fileformat.html, 1.3) */
@@ -59,7 +61,8 @@ pr_error_code_t pr_sql_error_code(sqlite3 *db) {
     switch (sqlite3_errcode(db) & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return PR_E_TARGET_LOCKED;
+    case SQLITE_PROTOCOL: /* a WAL whose locks were not to be had for ten seconds */
+        return pr_lock_wait_stopped() ? PR_E_INTERRUPTED : PR_E_TARGET_LOCKED;
     case SQLITE_INTERRUPT:
         return PR_E_INTERRUPTED;
     case SQLITE_FULL:
@@ -198,8 +201,7 @@ static int s_harden(sqlite3 *db, const char *path, pr_sql_mode_t mode, pr_error_
 
 /*  Open it so, and read the first page of one that is there: opening alone reads nothing. uri: what to open, if it is not
  *  the path. */
-static int s_open(const char *path, const char *uri, int flags, pr_sql_mode_t mode, int busy_ms, sqlite3 **ret_db,
-                  pr_error_t *err) {
+static int s_open(const char *path, const char *uri, int flags, pr_sql_mode_t mode, sqlite3 **ret_db, pr_error_t *err) {
     sqlite3 *db = NULL;
     bool writes = mode == PR_SQL_CREATE || mode == PR_SQL_WRITE;
     int code = sqlite3_open_v2(uri != NULL ? uri : path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
@@ -209,7 +211,7 @@ static int s_open(const char *path, const char *uri, int flags, pr_sql_mode_t mo
             pr_error_set(err, db != NULL ? pr_sql_error_code(db) : PR_E_TARGET, "%s: cannot be opened for %s: %s", path,
                          writes ? "writing" : "reading", db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(code));
     if (result == 0) {
-        sqlite3_busy_timeout(db, busy_ms);
+        pr_sql_busy(db);
         result = s_harden(db, path, mode, err);
     }
     if (result == 0 && sqlite3_exec(db, "PRAGMA schema_version", NULL, NULL, NULL) != SQLITE_OK)
@@ -228,7 +230,7 @@ static int s_open_immutable(const char *path, pr_sql_mode_t mode, sqlite3 **ret_
     if (guard == NULL)
         return result;
     char *uri = s_uri(path);
-    result = s_open(path, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, mode, 0, &db, err);
+    result = s_open(path, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, mode, &db, err);
     free(uri);
     if (result < 0) {
         s_guard_free(guard);
@@ -261,17 +263,17 @@ static int s_explain(const char *path, const pr_error_t *why, pr_error_t *err) {
 }
 
 /* One that this process may not write to, or not beside. */
-static int s_open_without_rights(const char *path, pr_sql_mode_t mode, int busy_ms, sqlite3 **ret_db, pr_error_t *err) {
+static int s_open_without_rights(const char *path, pr_sql_mode_t mode, sqlite3 **ret_db, pr_error_t *err) {
     pr_error_t why = PR_ERROR_INIT;
     long long wal = s_is_wal(path) ? s_wal_bytes(path) : 0;
-    if (wal >= 0 && s_open(path, NULL, SQLITE_OPEN_READONLY, mode, busy_ms, ret_db, &why) == 0)
+    if (wal >= 0 && s_open(path, NULL, SQLITE_OPEN_READONLY, mode, ret_db, &why) == 0)
         return 0;
     if (s_is_wal(path) && wal <= 0)
         return s_open_immutable(path, mode, ret_db, err);
     return s_explain(path, &why, err);
 }
 
-int pr_sql_open(const char *path, pr_sql_mode_t mode, int busy_ms, sqlite3 **ret_db, pr_error_t *err) {
+int pr_sql_open(const char *path, pr_sql_mode_t mode, sqlite3 **ret_db, pr_error_t *err) {
     static const int flags[] = {[PR_SQL_CREATE] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
                                 [PR_SQL_WRITE] = SQLITE_OPEN_READWRITE,
                                 [PR_SQL_READ] = SQLITE_OPEN_READWRITE,
@@ -286,6 +288,6 @@ int pr_sql_open(const char *path, pr_sql_mode_t mode, int busy_ms, sqlite3 **ret
         return pr_error_set(err, PR_E_TARGET, "%s: cannot be opened for %s: %s", path, writes ? "writing" : "reading",
                             strerror(errno));
     if (!writes && !s_may_write(real))
-        return s_open_without_rights(real, mode, busy_ms, ret_db, err);
-    return s_open(path, NULL, flags[mode], mode, busy_ms, ret_db, err);
+        return s_open_without_rights(real, mode, ret_db, err);
+    return s_open(path, NULL, flags[mode], mode, ret_db, err);
 }

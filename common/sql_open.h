@@ -17,15 +17,16 @@ typedef enum {
 /*  Open a database, and trust nothing that is in it: no view, no trigger and no function that is not harmless is run on
  *  behalf of its schema (trusted_schema, defensive mode), nothing can be attached, limits are set. No mutex: one thread at
  *  a time. A reader that may not write, to the file or into its folder, gets what can be had without (see sql_open.c).
- *  busy_ms: how long to wait for a lock. ret_db: *returns new* (sqlite3_close); it may be that nothing has been read yet.
+ *  Waits for locks, whenever there is one, as common/lock_wait.h says. ret_db: *returns new* (sqlite3_close); it may be that nothing has been read yet.
  *  Errors: -PR_E_TARGET, -PR_E_TARGET_LOCKED, naming path. */
-int pr_sql_open(const char *path, pr_sql_mode_t mode, int busy_ms, sqlite3 **ret_db, pr_error_t *err);
+int pr_sql_open(const char *path, pr_sql_mode_t mode, sqlite3 **ret_db, pr_error_t *err);
 
 /*  Is what a reader has read one state of the database? Only one that reads without taking part in locking may have been
  *  deceived: -PR_E_TARGET_LOCKED then. Call it when all is read, before it is believed. db NULL: 0. */
 int pr_sql_unchanged(sqlite3 *db, pr_error_t *err);
 
-/* Why SQLite failed. Never OK: BUSY and LOCKED are -PR_E_TARGET_LOCKED, INTERRUPT is -PR_E_INTERRUPTED, a full disk
+/* Why SQLite failed. Never OK: BUSY and LOCKED are -PR_E_TARGET_LOCKED (-PR_E_INTERRUPTED if waiting
+ * was stopped), INTERRUPT is -PR_E_INTERRUPTED, a full disk
  * -PR_E_TARGET_FULL, all else -PR_E_TARGET. */
 pr_error_code_t pr_sql_error_code(sqlite3 *db);
 

@@ -9,16 +9,15 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/lock_wait.h"
 #include "control/ledger.h"
-
-enum { s_lock_wait_ms = 10000 };
 
 int pr_begin_lock(const pr_config_t *config, pr_lock_t **ret_lock, pr_error_t *err) {
     int result = pr_config_make_run_dir(config->run_dir, err);
     if (result < 0)
         return result;
     char *path = pr_xasprintf("%s/run.lock", config->run_dir);
-    result = pr_lock_take(path, s_lock_wait_ms, ret_lock, err);
+    result = pr_lock_take(path, pr_lock_wait_limit_ms(), ret_lock, err);
     free(path);
     return result;
 }

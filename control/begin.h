@@ -12,7 +12,7 @@
 #include "control/meter.h"
 #include "control/report.h"
 
-/* Make the run folder and take the lock in it that a supervisor holds. Waits for one that is just ending. *Returns
+/* Make the run folder and take the lock in it that a supervisor holds. Waits as common/lock_wait.h says. *Returns
  * new*. */
 int pr_begin_lock(const pr_config_t *config, pr_lock_t **ret_lock, pr_error_t *err);
 

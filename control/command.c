@@ -3,10 +3,12 @@
 #include "control/command.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lock_wait.h"
 #include "common/log.h"
 #include "common/sql_alive.h"
 #include "control/options.h"
@@ -76,6 +78,24 @@ static int s_help_on(int argc, char **argv) {
     return 0;
 }
 
+/* By hand: say at once what is waited for. Ctrl-C is the default one, which ends the process. */
+static bool s_on_lock_wait(void *context, const char *what, bool begins) {
+    const char *target = context;
+    if (!begins)
+        return true;
+    char limit[32];
+    pr_lock_wait_print(pr_lock_wait_limit_ms(), limit, sizeof limit);
+    if (target != NULL && strncmp(what, target, strlen(target)) != 0)
+        fprintf(stderr, "pvrelay: %s is in use: %s; waiting up to %s\n", target, what, limit);
+    else
+        fprintf(stderr, "pvrelay: %s; waiting up to %s\n", what, limit);
+    return true;
+}
+
+void pr_command_wait_for_locks(unsigned limit_ms, const char *target) {
+    pr_lock_wait_set(limit_ms, s_on_lock_wait, (void *)(uintptr_t)target);
+}
+
 int pr_command_main(int argc, char **argv) {
     pr_error_t err = PR_ERROR_INIT;
     pr_log_open("pvrelay", PR_LOG_NOTICE);
@@ -100,6 +120,7 @@ int pr_command_main(int argc, char **argv) {
         s_help(command);
         return 0;
     }
+    pr_command_wait_for_locks(PR_LOCK_WAIT_BY_HAND_S * 1000, NULL);
     int result = command->function(argc - 1, argv + 1, &err);
     fflush(stdout);
     return result < 0 ? s_fail(&err) : result;

@@ -35,4 +35,8 @@ PR_COMMANDS(X)
 /* The whole program: find the command, run it, print its error. Returns the exit code. */
 int pr_command_main(int argc, char **argv);
 
+/*  From here on this command waits for locks at most limit_ms, and says so on stderr. target (may be NULL): what the locks
+ *  are for; borrowed for as long as anything is waited for. */
+void pr_command_wait_for_locks(unsigned limit_ms, const char *target);
+
 #endif

@@ -12,8 +12,6 @@
 #include "common/migrate.h"
 #include "common/sql_open.h"
 
-enum { s_busy_ms = 5000 };
-
 int pr_hold_take(const char *target, pr_hold_t *ret_hold, pr_error_t *err) {
     char path[PATH_MAX];
     pr_hold_t hold = {0};
@@ -24,7 +22,7 @@ int pr_hold_take(const char *target, pr_hold_t *ret_hold, pr_error_t *err) {
     int result = pr_lock_take(lock, 0, &hold.lock, err);
     free(lock);
     if (result == 0)
-        result = pr_sql_open(path, PR_SQL_WRITE, s_busy_ms, &hold.db, err);
+        result = pr_sql_open(path, PR_SQL_WRITE, &hold.db, err);
     if (result < 0) {
         pr_lock_release(&hold.lock);
         return result;

@@ -13,8 +13,6 @@
 #include "common/sql_open.h"
 #include "control/format.h"
 
-enum { s_busy_ms = 5000 };
-
 static const char S_SQL_HAS[] = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1";
 
 /* Two %s: how the run tells when it was taken back and sealed; NULL where the books know neither. */
@@ -82,7 +80,7 @@ const char *pr_ledger_text(sqlite3_stmt *statement, int column) {
 int pr_ledger_open(const char *path, sqlite3 **ret_db, pr_error_t *err) {
     if (access(path, F_OK) < 0 && errno == ENOENT)
         return 0;
-    int result = pr_sql_open(path, PR_SQL_READ, s_busy_ms, ret_db, err);
+    int result = pr_sql_open(path, PR_SQL_READ, ret_db, err);
     return result < 0 ? result : 1;
 }
 

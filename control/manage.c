@@ -15,6 +15,7 @@
 #include "common/alloc.h"
 #include "common/daemon.h"
 #include "common/fault.h"
+#include "common/lock_wait.h"
 #include "common/log.h"
 #include "common/signals.h"
 #include "control/begin.h"
@@ -294,7 +295,28 @@ static int s_configure(pr_manager_t *manager, const pr_manage_options_t *options
     }
     free(config->run);
     config->run = NULL;
+    if (config->lock_wait_s < 0)
+        config->lock_wait_s = PR_LOCK_WAIT_MANAGED_S;
     return pr_run_load_mapping(config->mapping, stderr, &manager->mapping, err);
+}
+
+/* A lock that another process holds: the log says it once, the status as long as it lasts. A signal ends the wait. */
+static bool s_on_lock_wait(void *context, const char *what, bool begins) {
+    pr_manager_t *manager = context;
+    int64_t now_ms = pr_now_ms();
+    if (begins) {
+        char limit[32];
+        pr_lock_wait_print(pr_lock_wait_limit_ms(), limit, sizeof limit);
+        pr_log(PR_LOG_WARNING, "%s; waiting for it, up to %s", what, limit);
+    }
+    if (begins || now_ms - manager->status_ms >= s_status_ms) {
+        sd_notifyf(0, "STATUS=waiting: %s", what);
+        manager->status_ms = now_ms;
+    }
+    if (!manager->ready)
+        sd_notify(0, "EXTEND_TIMEOUT_USEC=10000000");
+    pr_watchdog_ping(&manager->watchdog, now_ms);
+    return !pr_daemon_interrupted();
 }
 
 static int s_open(pr_manager_t *manager, pr_error_t *err) {
@@ -303,6 +325,7 @@ static int s_open(pr_manager_t *manager, pr_error_t *err) {
     if (result < 0)
         return result;
     manager->watchdog = pr_watchdog_open();
+    pr_lock_wait_set(pr_config_lock_wait_ms(manager->config), s_on_lock_wait, manager);
     result = pr_begin_lock(manager->config, &manager->lock, err);
     if (result == 0) {
         zsys_handler_set(NULL);

@@ -9,6 +9,7 @@
 
 #include "common/alloc.h"
 #include "common/daemon.h"
+#include "common/lock_wait.h"
 #include "common/log.h"
 #include "common/sync.h"
 #include "control/begin.h"
@@ -17,8 +18,6 @@
 #include "control/ledger.h"
 #include "control/manage.h"
 #include "control/report.h"
-
-enum { s_let_go_ms = 10000 };
 
 /* ---- how the run stands ---- */
 
@@ -174,7 +173,7 @@ int pr_manage_abandon(pr_manager_t *manager, pr_error_t *err) {
     pr_ending_t ending;
     pr_hold_t hold = {0};
     pr_error_t why = PR_ERROR_INIT;
-    int64_t until_ms = pr_now_ms() + s_let_go_ms;
+    int64_t until_ms = pr_now_ms() + pr_lock_wait_limit_ms();
     int result = pr_manage_books(manager, &books, &ending, &why);
     if (result < 0)
         return pr_error_set(err, why.code, "%s", why.text);

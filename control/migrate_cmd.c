@@ -14,8 +14,6 @@
 #include "control/command.h"
 #include "control/options.h"
 
-enum { s_busy_ms = 5000 };
-
 const char pr_usage_migrate[] =
     "Usage: pvrelay migrate --target DB [--list] [--migrations FOLDER]\n"
     "Applies the numbered SQL files that the target has not yet, and records them in d1_migrations as wrangler does. "
@@ -28,8 +26,7 @@ const char pr_usage_migrate[] =
 /* A database that is not there yet stays so under --list: an empty one in memory stands for it. */
 static int s_open(const char *target, bool list, sqlite3 **ret_db, pr_error_t *err) {
     bool there = access(target, F_OK) == 0;
-    return pr_sql_open(list && !there ? ":memory:" : target, list && there ? PR_SQL_READ : PR_SQL_CREATE, s_busy_ms,
-                       ret_db, err);
+    return pr_sql_open(list && !there ? ":memory:" : target, list && there ? PR_SQL_READ : PR_SQL_CREATE, ret_db, err);
 }
 
 static void s_print(const pr_migrations_t *migrations) {

@@ -37,7 +37,7 @@ const char pr_usage_retry[] =
     "  --target DB          the target database\n"
     "  --mapping FILE, --config FILE, --run-dir FOLDER, --report FOLDER, --lang WORD, --transformers N,\n"
     "  --null-text WORD, --max-rejects N, --on-reject-limit WORD, --on-validation-failure WORD, --extra WORD,\n"
-    "  --undo WORD, --restart, --progress WORD, --profile, --verbose: as `pvrelay run`\n";
+    "  --undo WORD, --lock-wait N, --restart, --progress WORD, --profile, --verbose: as `pvrelay run`\n";
 
 /* ?1: up to which reject, 0: all. The order decides what is in the files, see above. */
 static const char S_SQL_CANDIDATES[] =
@@ -256,8 +256,10 @@ int pr_command_retry(int argc, char **argv, pr_error_t *err) {
     if (result < 0)
         return result;
     result = pr_run_configure(argv[0], &options, NULL, 0, &config, err);
-    if (result == 0)
+    if (result == 0) {
+        pr_command_wait_for_locks(pr_config_lock_wait_ms(config), config->target);
         result = pr_begin_lock(config, &lock, err);
+    }
     if (result == 0) {
         retry.folder = pr_xasprintf("%s/retry", config->run_dir);
         result = s_retry(config, &options, &retry, err);

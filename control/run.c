@@ -47,6 +47,7 @@ const char pr_usage_run[] =
     "finding;\n"
     "                       or fail, a failure\n"
     "  --undo WORD          off: keep nothing to roll back with, for a target that can be thrown away (default: on)\n"
+    "  --lock-wait N        how many seconds to wait for a target that another process holds (default 60)\n"
     "  --restart            give up an unfinished run of this target, and begin anew\n"
     "  --progress WORD      bar (default on a terminal), plain or none\n"
     "  --profile            print at the end what each stage cost, and which one is the bottleneck\n"
@@ -61,6 +62,7 @@ static const char *const s_progress_words[] = {"bar", "plain", "none", NULL}; /*
 void pr_run_options_init(pr_run_options_t *options, int argc, char *const *argv, pr_option_t *ret_table) {
     *options = (pr_run_options_t){.transformers = -1,
                                   .max_rejects = -1,
+                                  .lock_wait = -1,
                                   .null_text = -1,
                                   .undo = -1,
                                   .on_failure = -1,
@@ -82,6 +84,11 @@ void pr_run_options_init(pr_run_options_t *options, int argc, char *const *argv,
          .into = &options->max_rejects,
          .least = 0,
          .most = INT64_MAX},
+        {.name = "--lock-wait",
+         .kind = PR_OPTION_NUMBER,
+         .into = &options->lock_wait,
+         .least = 0,
+         .most = PR_CONFIG_LOCK_WAIT_MOST_S},
         {.name = "--null-text", .kind = PR_OPTION_WORD, .into = &options->null_text, .words = s_null_words},
         {.name = "--undo", .kind = PR_OPTION_WORD, .into = &options->undo, .words = s_undo_words},
         {.name = "--on-validation-failure",
@@ -183,6 +190,8 @@ static void s_set_the_rest(pr_config_t *config, const pr_run_options_t *options)
         config->transformers = (uint32_t)options->transformers;
     if (options->max_rejects >= 0)
         config->max_rejects = options->max_rejects;
+    if (options->lock_wait >= 0)
+        config->lock_wait_s = options->lock_wait;
     if (options->null_text >= 0)
         config->null_text_keep = options->null_text == 1;
     if (options->undo >= 0)
@@ -358,8 +367,11 @@ int pr_command_run(int argc, char **argv, pr_error_t *err) {
         result = pr_run_configure(argv[0], &options, operands.at, operands.count, &config, err);
     if (result == 0)
         result = s_refuse_spool(argv[0], config, err);
-    if (result == 0)
+    if (result == 0) {
+        pr_command_wait_for_locks(pr_config_lock_wait_ms(config), config->target);
         result = pr_begin_lock(config, &lock, err);
+    }
+
     if (result == 0)
         result = pr_run_execute(config, &options, err);
     pr_lock_release(&lock);

@@ -21,6 +21,7 @@ typedef struct {
     const char *report;
     int64_t transformers;
     int64_t max_rejects; /* -1: not given */
+    int64_t lock_wait;   /* seconds; -1: not given */
     int null_text;       /* 0 null, 1 keep, -1 not given */
     int undo;            /* 0 on, 1 off, -1 not given */
     int on_failure;      /* 0 stop, 1 rollback, -1 not given */
@@ -35,7 +36,7 @@ typedef struct {
     char *const *argv;
 } pr_run_options_t;
 
-enum { PR_RUN_OPTIONS = 17 };
+enum { PR_RUN_OPTIONS = 18 };
 
 /* The options of a command line with nothing given, and the table for pr_options_parse (PR_RUN_OPTIONS entries) that
  * fills them. argv: borrowed. */

@@ -14,13 +14,14 @@
 #include <unistd.h>
 
 #include "common/daemon.h"
+#include "common/lock_wait.h"
 #include "common/log.h"
 #include "common/signals.h"
 #include "common/watchdog.h"
 #include "monitor/address.h"
 #include "monitor/monitor.h"
 
-enum { s_turn_ms = 250 };
+enum { s_turn_ms = 250, s_lock_wait_ms = 5000 };
 
 static const char S_USAGE[] =
     "Usage: pvrelay-monitor --config FILE | --run-dir FOLDER | --target DB [--listen ADDRESS:PORT]\n"
@@ -167,6 +168,7 @@ int main(int argc, char **argv) {
     if (result == 0) {
         pr_log_open("pvrelay-monitor", (pr_log_level_t)arguments.level);
         sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        pr_lock_wait_set(s_lock_wait_ms, NULL, NULL);
         service.watchdog = pr_watchdog_open();
         result = s_open(&service, &arguments, &err);
     }

@@ -7,14 +7,14 @@
 
 #include "common/sql_open.h"
 
-enum { S_BUSY_MS = 5000, S_LOOKASIDE_BYTES = 1200, S_LOOKASIDE_SLOTS = 128 };
+enum { S_LOOKASIDE_BYTES = 1200, S_LOOKASIDE_SLOTS = 128 };
 
 /* Pages that one batch reads; in SQLite's sign convention, KiB. */
 static const char *const S_SETTINGS = "PRAGMA cache_size = -16000";
 
 int pr_database_open(const char *path, sqlite3 **ret_db, pr_error_t *err) {
     sqlite3 *db = NULL;
-    int result = pr_sql_open(path, PR_SQL_BESIDE, S_BUSY_MS, &db, err);
+    int result = pr_sql_open(path, PR_SQL_BESIDE, &db, err);
     if (result == 0) {
         /* Debian builds SQLite without it; a statement allocates its cursors anew each time it is run. */
         sqlite3_db_config(db, SQLITE_DBCONFIG_LOOKASIDE, NULL, S_LOOKASIDE_BYTES, S_LOOKASIDE_SLOTS);

@@ -37,13 +37,13 @@ typedef struct {
     int outcome;            /* exit code; -1 while not ended */
 } pr_target_run_t;
 
-/*  Open a target, take its lock (waits up to lock_wait_ms; -PR_E_TARGET_LOCKED names the holder's pid), apply the
+/*  Open a target, take its lock (waits as common/lock_wait.h says; -PR_E_TARGET_LOCKED names the holder), apply the
  *  migrations to a fresh database (none of its own tables), add only the bookkeeping to one with tables, check that
  *  every mapped table and column is there (-PR_E_TARGET_SCHEMA lists all that lack, but for optional ones, which are
  *  then left out), turn triggers off on this connection, foreign_keys on, WAL, synchronous NORMAL. mapping: borrowed
  *  until destroy. ret_target: *returns new*. May block. */
-int pr_target_open(const char *path, const char *migrations, const pr_mapping_t *mapping, unsigned lock_wait_ms,
-                   pr_target_t **ret_target, pr_error_t *err);
+int pr_target_open(const char *path, const char *migrations, const pr_mapping_t *mapping, pr_target_t **ret_target,
+                   pr_error_t *err);
 
 /*  Keep with every commit from here on how it can be taken back (common/undo.h). Errors: -PR_E_TARGET_SCHEMA (a table
  *  whose changes cannot be recorded), -PR_E_TARGET…. */

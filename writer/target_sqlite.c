@@ -41,6 +41,7 @@
 
 #include "common/alloc.h"
 #include "common/fault.h"
+#include "common/lock_wait.h"
 #include "common/migrate.h"
 #include "common/reject.h"
 #include "common/sql_open.h"
@@ -62,6 +63,8 @@ int pr_target_fail(pr_target_t *target, pr_error_t *err, const char *doing_forma
     const char *next = "";
     if (code == PR_E_TARGET_LOCKED)
         next = "; another process writes to it; the same command continues when it is done";
+    else if (code == PR_E_INTERRUPTED)
+        next = "; interrupted while waiting for it; the same command continues";
     else if (code == PR_E_TARGET_FULL)
         next = "; make room, then the same command continues";
     return pr_error_set(err, code, "%s: %s: %s%s", target->path, doing, sqlite3_errmsg(target->db), next);
@@ -156,10 +159,9 @@ static int s_exec(pr_target_t *target, const char *sql, pr_error_t *err) {
     return 0;
 }
 
-static int s_connect(pr_target_t *target, unsigned lock_wait_ms, pr_error_t *err) {
-    int busy_ms = lock_wait_ms > INT32_MAX ? INT32_MAX : (int)lock_wait_ms;
+static int s_connect(pr_target_t *target, pr_error_t *err) {
     int off = -1;
-    int opened = pr_sql_open(target->path, PR_SQL_CREATE, busy_ms, &target->db, err);
+    int opened = pr_sql_open(target->path, PR_SQL_CREATE, &target->db, err);
     if (opened < 0)
         return opened;
     if (sqlite3_db_config(target->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, &off) != SQLITE_OK || off != 0)
@@ -210,8 +212,8 @@ static int s_prepare(pr_target_t *target, pr_error_t *err) {
     return pr_target_rows_prepare(target, err);
 }
 
-int pr_target_open(const char *path, const char *migrations, const pr_mapping_t *mapping, unsigned lock_wait_ms,
-                   pr_target_t **ret_target, pr_error_t *err) {
+int pr_target_open(const char *path, const char *migrations, const pr_mapping_t *mapping, pr_target_t **ret_target,
+                   pr_error_t *err) {
     pr_target_t *target = pr_xcalloc(1, sizeof *target);
     target->path = pr_xstrdup(path);
     target->mapping = mapping;
@@ -219,10 +221,10 @@ int pr_target_open(const char *path, const char *migrations, const pr_mapping_t 
     target->touched = pr_id_set_new(TOUCHED_ENTRIES);
     pr_target_rows_new(target);
     char *lock = pr_xasprintf("%s-pvrelay.lock", path);
-    int result = pr_lock_take(lock, lock_wait_ms, &target->lock, err);
+    int result = pr_lock_take(lock, pr_lock_wait_limit_ms(), &target->lock, err);
     free(lock);
     if (result == 0)
-        result = s_connect(target, lock_wait_ms, err);
+        result = s_connect(target, err);
     if (result == 0)
         result = s_schema(target, migrations, err);
     if (result == 0)

@@ -58,7 +58,6 @@
 #include "writer/verdicts.h"
 
 enum {
-    s_lock_wait_ms = 10000,
     s_gap_ms = 200,
     s_page = 64, /* checkpoints read at a time */
     s_failed_linger_ms = 1000,
@@ -826,8 +825,8 @@ static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
     self->export_file = -1;
     self->begun_ms = pr_now_ms();
     self->reorder = pr_reorder_new((size_t)daemon->config->window_bytes * 2);
-    int result = pr_target_open(daemon->config->target, daemon->config->migrations, daemon->mapping, s_lock_wait_ms,
-                                &self->target, err);
+    int result =
+        pr_target_open(daemon->config->target, daemon->config->migrations, daemon->mapping, &self->target, err);
     if (result == 0 && !daemon->config->undo_off)
         result = pr_target_keep_undo(self->target, err);
     if (result == 0)
@@ -855,6 +854,14 @@ static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
     return 0;
 }
 
+/* In the middle of a statement: what the others must hear, so that nobody takes the writer for dead. */
+static void s_on_wait(void *context) {
+    pr_writer_t *self = context;
+    s_greet_listeners(self);
+    if (pr_now_ms() - self->published_ms >= self->daemon->config->heartbeat_ms)
+        s_publish(self);
+}
+
 static int s_on_progress(void *context, const pr_msg_progress_t *progress, bool fresh, pr_error_t *err) {
     (void)context;
     (void)progress;
@@ -880,5 +887,6 @@ const pr_stage_ops_t pr_writer_ops = {
     .on_progress = s_on_progress,
     .on_turn = s_on_turn,
     .on_drain = s_on_drain,
+    .on_wait = s_on_wait,
     .status = s_status,
 };

@@ -197,7 +197,7 @@ class Enemies(unittest.TestCase):
         pipeline.run(exports, self.target)
         with contextlib.closing(sqlite3.connect(self.target, isolation_level=None)) as db:
             db.execute("BEGIN IMMEDIATE")
-            done = pipeline.run(exports, self.target, "--run-dir", self.run_dir, expect=5)
+            done = pipeline.run(exports, self.target, "--run-dir", self.run_dir, "--lock-wait", 1, expect=5)
             self.assertIn("pvrelay: TARGET_LOCKED: ", done.stderr)
             db.execute("ROLLBACK")
         pipeline.run(exports, self.target, "--run-dir", self.run_dir)
@@ -210,7 +210,7 @@ class Enemies(unittest.TestCase):
         try:
             writer = pipeline.pid_of(self.run_dir, "writer")
             os.kill(writer, 19)
-            done = pipeline.run(exports, self.target, "--run-dir", self.root / "e", expect=5)
+            done = pipeline.run(exports, self.target, "--run-dir", self.root / "e", "--lock-wait", 1, expect=5)
             self.assertIn(f"pvrelay: TARGET_LOCKED: ", done.stderr)
             self.assertIn(str(writer), done.stderr)
         finally:

@@ -276,9 +276,10 @@ class Manage(unittest.TestCase):
         with managed.Managed(self.root, exports, self.target) as manager:
             manager.start_manager()
             manager.until(lambda: "READY=1" in manager.said, "READY=1")
-            said = self.command("run", *exports, "--target", self.target, "--run-dir", manager.run_dir, expect=5)
+            said = self.command("run", *exports, "--target", self.target, "--run-dir", manager.run_dir, "--lock-wait", 0, expect=5)
             self.assertEqual(said, f"pvrelay: TARGET_LOCKED: {manager.run_dir}/run.lock: held by process"
-                             f" {manager.processes['manager'].pid} (waited 10000 ms); wait until it ends, or stop it\n")
+                             f" {manager.processes['manager'].pid} (pvrelay manage --config {manager.config});"
+                             f" `pvrelay top --run-dir {manager.run_dir}` shows it; wait until it ends, or stop it\n")
             manager.stop(self)
             self.assertEqual(manager.ended["manager"], 6)
 

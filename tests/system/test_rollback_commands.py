@@ -455,14 +455,14 @@ Checked: foreign keys, quick_check.
         (self.root / "link.db").symlink_to(self.target)
         lock = pathlib.Path(f"{self.target}-pvrelay.lock")
         with open(lock, "w") as held:
-            held.write("4711\n")
+            held.write(f"{2 ** 30}\n")  # which no process can be
             held.flush()
             fcntl.flock(held, fcntl.LOCK_EX)
             for command in (("rollback", "--to", "0"), ("checkpoint", "x"), ("checkpoint", "one", "--remove"), ("seal",)):
                 for name in (self.target, self.root / "link.db"):
                     done = pvrelay(*command, "--target", name)
                     self.assertEqual((done.returncode, done.stdout, done.stderr),
-                                     (5, "", f"pvrelay: TARGET_LOCKED: {lock}: held by process 4711 (waited 0 ms); wait until it ends, "
+                                     (5, "", f"pvrelay: TARGET_LOCKED: {self.target}: held by process {2 ** 30}; wait until it ends, "
                                              "or stop it\n"))
             self.expect(self.say("checkpoints"), 0, LISTED)
         lock.unlink()

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "common/lock.h"
+#include "common/lock_wait.h"
 
 static char s_folder[64];
 static char s_path[128];
@@ -69,8 +70,9 @@ static void test_second_is_told_the_holder(void **state) {
     pr_error_t err = PR_ERROR_INIT;
     pr_lock_t *lock = s_take();
     assert_int_equal(pr_lock_take(s_path, 20, &second, &err), -PR_E_TARGET_LOCKED);
-    snprintf(expected, sizeof expected, "%s: held by process %ld (waited 20 ms); wait until it ends, or stop it",
-             s_path, (long)getpid());
+    snprintf(expected, sizeof expected,
+             "%s: held by process %ld (test_lock) (waited 20 ms); wait until it ends, or stop it", s_path,
+             (long)getpid());
     assert_string_equal(err.text, expected);
     assert_null(second);
     pr_lock_release(&lock);
@@ -112,7 +114,7 @@ static void test_waits_for_a_dying_holder_and_takes_its_file_over(void **state) 
     pr_error_t err = PR_ERROR_INIT;
     pid_t child = s_child(&stop);
     assert_int_equal(pr_lock_take(s_path, 0, &lock, &err), -PR_E_TARGET_LOCKED);
-    snprintf(expected, sizeof expected, "%s: held by process %ld (waited 0 ms); wait until it ends, or stop it", s_path,
+    snprintf(expected, sizeof expected, "%s: held by process %ld (test_lock); wait until it ends, or stop it", s_path,
              (long)child);
     assert_string_equal(err.text, expected);
     close(stop);
@@ -124,6 +126,83 @@ static void test_waits_for_a_dying_holder_and_takes_its_file_over(void **state) 
     assert_int_equal(access(s_path, F_OK), -1);
 }
 
+/* What a process that waits is told, and its answer. */
+typedef struct {
+    unsigned calls, begun;
+    unsigned most; /* calls until it has enough */
+    char what[PR_LOCK_WAIT_TEXT_BYTES];
+} s_heard_t;
+
+static bool s_on_turn(void *context, const char *what, bool begins) {
+    s_heard_t *heard = context;
+    heard->calls++;
+    heard->begun += begins ? 1 : 0;
+    snprintf(heard->what, sizeof heard->what, "%s", what);
+    return heard->calls < heard->most;
+}
+
+static void test_who_waits_is_asked_whether_to_go_on(void **state) {
+    (void)state;
+    char expected[PR_LOCK_WAIT_TEXT_BYTES + 100];
+    s_heard_t heard = {.most = 3};
+    pr_lock_t *second = NULL;
+    pr_error_t err = PR_ERROR_INIT;
+    pr_lock_t *lock = s_take();
+    pr_lock_wait_set(60000, s_on_turn, &heard);
+    assert_int_equal(pr_lock_take(s_path, pr_lock_wait_limit_ms(), &second, &err), -PR_E_INTERRUPTED);
+    assert_true(pr_lock_wait_stopped());
+    assert_int_equal(heard.calls, 3);
+    assert_int_equal(heard.begun, 1);
+    snprintf(expected, sizeof expected, "%s: held by process %ld (test_lock)", s_path, (long)getpid());
+    assert_string_equal(heard.what, expected);
+    snprintf(expected, sizeof expected, "%s; interrupted while waiting for it", heard.what);
+    assert_string_equal(err.text, expected);
+    /* The next wait begins afresh; a short one is not worth a word. */
+    heard = (s_heard_t){.most = 3};
+    pr_error_clear(&err);
+    assert_int_equal(pr_lock_take(s_path, 40, &second, &err), -PR_E_TARGET_LOCKED);
+    assert_false(pr_lock_wait_stopped());
+    assert_int_equal(heard.calls, 0);
+    pr_lock_wait_set(0, NULL, NULL);
+    pr_lock_release(&lock);
+}
+
+/* The lock file of a target names the target, that of a run folder how to look at the run. */
+static void test_what_is_said_of_whose_lock(void **state) {
+    (void)state;
+    static const char *const names[][2] = {{"hub.db-pvrelay.lock", "hub.db"}, {"run.lock", "run.lock"}};
+    for (size_t i = 0; i < 2; i++) {
+        char path[200];
+        char hint[300] = "";
+        char expected[600];
+        pr_lock_t *lock = NULL;
+        pr_lock_t *second = NULL;
+        pr_error_t err = PR_ERROR_INIT;
+        snprintf(path, sizeof path, "%s/%s", s_folder, names[i][0]);
+        assert_int_equal(pr_lock_take(path, 0, &lock, NULL), 0);
+        assert_int_equal(pr_lock_take(path, 0, &second, &err), -PR_E_TARGET_LOCKED);
+        if (i == 1)
+            snprintf(hint, sizeof hint, "; `pvrelay top --run-dir %s` shows it", s_folder);
+        snprintf(expected, sizeof expected, "%s/%s: held by process %ld (test_lock)%s; wait until it ends, or stop it",
+                 s_folder, names[i][1], (long)getpid(), hint);
+        assert_string_equal(err.text, expected);
+        pr_lock_release(&lock);
+    }
+}
+
+static void test_times_for_people(void **state) {
+    (void)state;
+    static const struct {
+        unsigned ms;
+        const char *text;
+    } cases[] = {{0, "0 ms"}, {20, "20 ms"}, {60000, "60 s"}, {3600000, "60 min"}, {86400000, "24 h"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[32];
+        pr_lock_wait_print(cases[i].ms, text, sizeof text);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
 static void test_empty_file_has_no_pid(void **state) {
     (void)state;
     char expected[300];
@@ -132,8 +211,7 @@ static void test_empty_file_has_no_pid(void **state) {
     int fd = open(s_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     assert_int_equal(flock(fd, LOCK_EX), 0);
     assert_int_equal(pr_lock_take(s_path, 0, &lock, &err), -PR_E_TARGET_LOCKED);
-    snprintf(expected, sizeof expected, "%s: held by another process (waited 0 ms); wait until it ends, or stop it",
-             s_path);
+    snprintf(expected, sizeof expected, "%s: held by another process; wait until it ends, or stop it", s_path);
     assert_string_equal(err.text, expected);
     close(fd);
 }
@@ -167,6 +245,9 @@ int main(void) {
         cmocka_unit_test(test_empty_file_has_no_pid),
         cmocka_unit_test(test_release_leaves_another_file_alone),
         cmocka_unit_test(test_no_folder),
+        cmocka_unit_test(test_who_waits_is_asked_whether_to_go_on),
+        cmocka_unit_test(test_what_is_said_of_whose_lock),
+        cmocka_unit_test(test_times_for_people),
     };
     return cmocka_run_group_tests(tests, s_setup, s_teardown);
 }

@@ -67,7 +67,7 @@ static int s_tear_down(void **state) {
 static sqlite3 *s_open(pr_sql_mode_t mode) {
     sqlite3 *db = NULL;
     pr_error_t err = PR_ERROR_INIT;
-    if (pr_sql_open(s_path, mode, 100, &db, &err) < 0)
+    if (pr_sql_open(s_path, mode, &db, &err) < 0)
         fail_msg("%s", err.text);
     return db;
 }
@@ -106,7 +106,7 @@ static void test_modes(void **state) {
     s_path[strlen(s_path) - 1] = 'c';
     static const pr_sql_mode_t must_be_there[] = {PR_SQL_WRITE, PR_SQL_READ, PR_SQL_BESIDE};
     for (size_t i = 0; i < sizeof must_be_there / sizeof must_be_there[0]; i++) {
-        assert_int_equal(pr_sql_open(s_path, must_be_there[i], 0, &db, &err), -PR_E_TARGET);
+        assert_int_equal(pr_sql_open(s_path, must_be_there[i], &db, &err), -PR_E_TARGET);
         snprintf(expected, sizeof expected, "%s: cannot be opened for %s: No such file or directory", s_path,
                  i == 0 ? "writing" : "reading");
         assert_string_equal(err.text, expected);
@@ -126,7 +126,7 @@ static void test_what_is_no_database(void **state) {
     for (int i = 0; i < 100; i++)
         fputs("no database ", file);
     assert_int_equal(fclose(file), 0);
-    assert_int_equal(pr_sql_open(s_path, PR_SQL_READ, 0, &db, &err), -PR_E_TARGET);
+    assert_int_equal(pr_sql_open(s_path, PR_SQL_READ, &db, &err), -PR_E_TARGET);
     assert_non_null(strstr(err.text, "file is not a database"));
 }
 

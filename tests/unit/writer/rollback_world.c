@@ -803,7 +803,7 @@ static void s_play_entry(rw_case_t *the_case, pr_target_t *target, size_t at) {
 void rw_play(rw_case_t *the_case) {
     pr_error_t err = PR_ERROR_INIT;
     pr_target_t *target = NULL;
-    pr_target_open(the_case->path, S_MIGRATIONS, the_case->shared->mapping, 0, &target, &err);
+    pr_target_open(the_case->path, S_MIGRATIONS, the_case->shared->mapping, &target, &err);
     s_ok(the_case, "open", &err);
     pr_target_keep_undo(target, &err);
     s_ok(the_case, "keep undo", &err);

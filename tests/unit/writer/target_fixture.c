@@ -41,7 +41,7 @@ void fx_destroy(fx_t **fx) {
 
 void fx_open(fx_t *fx) {
     pr_error_t err = PR_ERROR_INIT;
-    int result = pr_target_open(fx->path, fx->migrations, fx->mapping, 0, &fx->target, &err);
+    int result = pr_target_open(fx->path, fx->migrations, fx->mapping, &fx->target, &err);
     assert_string_equal(err.text, "");
     assert_int_equal(result, 0);
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "common/alloc.h"
+#include "common/lock_wait.h"
 #include "target_fixture.h"
 
 static const char S_RUN_1[] = "11111111-1111-4111-8111-111111111111";
@@ -505,9 +506,11 @@ static void test_locked_by_another_target(void **state) {
     pr_target_t *second = NULL;
     char expected[400];
     fx_open(fx);
-    assert_int_equal(pr_target_open(fx->path, fx->migrations, fx->mapping, 30, &second, &err), -PR_E_TARGET_LOCKED);
+    pr_lock_wait_set(30, NULL, NULL);
+    assert_int_equal(pr_target_open(fx->path, fx->migrations, fx->mapping, &second, &err), -PR_E_TARGET_LOCKED);
+    pr_lock_wait_set(0, NULL, NULL);
     snprintf(expected, sizeof expected,
-             "%s-pvrelay.lock: held by process %ld (waited 30 ms); wait until it ends, or stop it", fx->path,
+             "%s: held by process %ld (test_target) (waited 30 ms); wait until it ends, or stop it", fx->path,
              (long)getpid());
     assert_string_equal(err.text, expected);
     assert_null(second);
@@ -515,6 +518,49 @@ static void test_locked_by_another_target(void **state) {
     char lock[200];
     snprintf(lock, sizeof lock, "%s-pvrelay.lock", fx->path);
     assert_int_equal(access(lock, F_OK), -1);
+}
+
+/* Ends what keeps the target locked, after it has been heard a few times. */
+typedef struct {
+    sqlite3 *other;
+    unsigned calls;
+    unsigned until; /* 0: never, and waiting is over with the first call */
+    char what[PR_LOCK_WAIT_TEXT_BYTES];
+} s_other_t;
+
+static bool s_on_wait(void *context, const char *what, bool begins) {
+    s_other_t *self = context;
+    assert_int_equal(begins, self->calls == 0);
+    snprintf(self->what, sizeof self->what, "%s", what);
+    self->calls++;
+    if (self->calls == self->until)
+        assert_int_equal(sqlite3_exec(self->other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    return self->until != 0;
+}
+
+static void test_another_writer_is_waited_for(void **state) {
+    fx_t *fx = *state;
+    s_other_t self = {.until = 3};
+    char expected[400];
+    fx_open(fx);
+    fx_begin(fx, S_RUN_1, 1, 1);
+    assert_int_equal(sqlite3_open(fx->path, &self.other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(self.other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    pr_lock_wait_set(60000, s_on_wait, &self);
+    fx_record_t record;
+    fx_audit_t audit = fx_audit("tok");
+    fx_make_audit(fx, &audit, &record);
+    s_assert_counts(fx_batch(fx, 0, 0, &record, 1, NULL), S_NEW_AUDIT);
+    assert_int_equal(self.calls, 3);
+    snprintf(expected, sizeof expected, "%s: locked by another process", fx->path); /* it is this very process */
+    assert_string_equal(self.what, expected);
+    /* Told to stop: that is no fault of the target's. */
+    pr_error_t err = PR_ERROR_INIT;
+    self.calls = self.until = 0;
+    assert_int_equal(sqlite3_exec(self.other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(pr_target_run_stopped(fx->target, 1, "text", 0, &err), -PR_E_INTERRUPTED);
+    pr_lock_wait_set(0, NULL, NULL);
+    sqlite3_close(self.other);
 }
 
 static void test_locked_by_another_writer(void **state) {
@@ -922,6 +968,7 @@ int main(void) {
         TEST(test_complete_is_on_the_disk),
         TEST(test_given_up_is_on_the_disk),
         TEST(test_locked_by_another_target),
+        TEST(test_another_writer_is_waited_for),
         TEST(test_locked_by_another_writer),
         TEST(test_rows_that_others_remove_between_batches_are_noticed),
         TEST(test_verdicts),

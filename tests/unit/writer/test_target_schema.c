@@ -113,7 +113,7 @@ static void s_refused(fx_t *fx, const char *expected) {
     pr_error_t err = PR_ERROR_INIT;
     char text[2000];
     char *before = fx_ask(fx, "SELECT group_concat(name) FROM sqlite_master");
-    assert_int_equal(pr_target_open(fx->path, fx->migrations, fx->mapping, 0, &fx->target, &err), -PR_E_TARGET_SCHEMA);
+    assert_int_equal(pr_target_open(fx->path, fx->migrations, fx->mapping, &fx->target, &err), -PR_E_TARGET_SCHEMA);
     snprintf(text, sizeof text, "%s: %s", fx->path, expected);
     assert_string_equal(err.text, text);
     assert_null(fx->target);
@@ -196,7 +196,7 @@ static void test_not_a_database(void **state) {
     for (int i = 0; i < 200; i++)
         fputs("this is no database\n", file);
     fclose(file);
-    assert_int_equal(pr_target_open(fx->path, fx->migrations, fx->mapping, 0, &fx->target, &err), -PR_E_TARGET);
+    assert_int_equal(pr_target_open(fx->path, fx->migrations, fx->mapping, &fx->target, &err), -PR_E_TARGET);
     snprintf(text, sizeof text, "%s: file is not a database", fx->path);
     assert_string_equal(err.text, text);
 }
@@ -204,7 +204,7 @@ static void test_not_a_database(void **state) {
 static void test_no_folder(void **state) {
     fx_t *fx = *state;
     pr_error_t err = PR_ERROR_INIT;
-    assert_int_equal(pr_target_open("/nonexistent/hub.sqlite", fx->migrations, fx->mapping, 0, &fx->target, &err),
+    assert_int_equal(pr_target_open("/nonexistent/hub.sqlite", fx->migrations, fx->mapping, &fx->target, &err),
                      -PR_E_TARGET);
     assert_string_equal(err.text,
                         "/nonexistent/hub.sqlite-pvrelay.lock: cannot make the lock file: No such file or directory");
@@ -215,7 +215,7 @@ static void test_found_through_needs_its_field(void **state) {
     pr_error_t err = PR_ERROR_INIT;
     char text[600];
     fx->mapping->streams[0].rows[3].through_field = pr_stream_field_index(fx->audits, "id", 2);
-    assert_int_equal(pr_target_open(fx->path, fx->migrations, fx->mapping, 0, &fx->target, &err), -PR_E_MAPPING);
+    assert_int_equal(pr_target_open(fx->path, fx->migrations, fx->mapping, &fx->target, &err), -PR_E_MAPPING);
     snprintf(text, sizeof text,
              "%s: stream audits, row intervention: found_through needs field id, which no column of the stream copies; "
              "add one",
