@@ -16,8 +16,12 @@
 #include <xxhash.h>
 
 #include "common/alloc.h"
+#include "common/file.h"
+#include "common/json.h"
 #include "common/lock_wait.h"
 #include "common/message.h"
+#include "common/text.h"
+#include "common/utf8.h"
 
 /*  Whole-number settings: key, member, type, least, most */
 #define PR_CONFIG_NUMBERS(X)                                                                                           \
@@ -322,6 +326,30 @@ static int s_check_settings(pr_config_reader_t *reader) {
     return 0;
 }
 
+static int s_check_path(const char *where, const char *key, const char *path, pr_error_t *err) {
+    if (path == NULL || pr_utf8_is_valid(path, strlen(path)))
+        return 0;
+    return pr_error_set(err, PR_E_CONFIG, "%s%s\"%s\": %s: " PR_TEXT_NO_PATH, where, *where != '\0' ? ": " : "", key,
+                        path);
+}
+
+/* where: the file they come from, "" for none. */
+static int s_check_paths(const pr_config_t *config, const char *where, pr_error_t *err) {
+    int result = s_check_path(where, "sources", config->spool, err);
+    for (size_t i = 0; result == 0 && i < config->sources_count; i++)
+        result = s_check_path(where, "sources", config->sources[i], err);
+#define X(key, member)                                                                                                 \
+    if (result == 0)                                                                                                   \
+        result = s_check_path(where, key, config->member, err);
+    PR_CONFIG_PATHS(X)
+#undef X
+    return result;
+}
+
+int pr_config_check_paths(const pr_config_t *config, pr_error_t *err) {
+    return s_check_paths(config, "", err);
+}
+
 /* What a run cannot do without. */
 static int s_check_whole(pr_config_reader_t *reader) {
     pr_config_t *config = reader->config;
@@ -373,6 +401,8 @@ static int s_load(const char *path, bool whole, pr_config_t **ret_config, pr_err
         result = s_check_settings(&reader);
     if (result == 0 && whole)
         result = s_check_whole(&reader);
+    if (result == 0) /* the strings are UTF-8, but the folder that they are relative to need not be */
+        result = s_check_paths(reader.config, path, err);
     json_decref(root);
     if (result < 0)
         pr_config_destroy(&reader.config);
@@ -392,58 +422,68 @@ int pr_config_load_settings(const char *path, pr_config_t **ret_config, pr_error
 static json_t *s_sources_to_json(const pr_config_t *config) {
     json_t *list = json_array();
     for (size_t i = 0; i < config->sources_count; i++)
-        json_array_append_new(list, json_string(config->sources[i]));
+        pr_json_append(list, pr_json_text(config->sources[i]));
     if (config->spool == NULL)
         return list;
     json_t *spool = json_object();
-    json_object_set_new(spool, "spool", json_string(config->spool));
-    json_object_set_new(spool, "complete", json_string(config->spool_marked ? "marked" : "renamed"));
+    pr_json_set(spool, "spool", pr_json_text(config->spool));
+    pr_json_set(spool, "complete", pr_json_text(config->spool_marked ? "marked" : "renamed"));
     if (config->sources_count > 0)
-        json_object_set(spool, "files", list);
+        pr_json_set(spool, "files", json_incref(list));
     json_decref(list);
     return spool;
 }
 
 static json_t *s_to_json(const pr_config_t *config) {
     json_t *root = json_object();
-    json_object_set_new(root, "sources", s_sources_to_json(config));
+    pr_json_set(root, "sources", s_sources_to_json(config));
 #define X(key, member)                                                                                                 \
     if (config->member != NULL)                                                                                        \
-        json_object_set_new(root, key, json_string(config->member));
+        pr_json_set(root, key, pr_json_text(config->member));
     PR_CONFIG_PATHS(X)
 #undef X
-#define X(key, member, type, least, most) json_object_set_new(root, key, json_integer((json_int_t)config->member));
+#define X(key, member, type, least, most) pr_json_set(root, key, json_integer((json_int_t)config->member));
     PR_CONFIG_NUMBERS(X)
 #undef X
     if (config->run != NULL)
-        json_object_set_new(root, "run", json_string(config->run));
-#define X(key, member, no, yes) json_object_set_new(root, key, json_string(config->member ? (yes) : (no)));
+        pr_json_set(root, "run", pr_json_text(config->run));
+#define X(key, member, no, yes) pr_json_set(root, key, pr_json_text(config->member ? (yes) : (no)));
     PR_CONFIG_WORDS(X)
 #undef X
-    json_object_set_new(root, "restart", json_boolean(config->restart));
+    pr_json_set(root, "restart", json_boolean(config->restart));
     return root;
 }
 
-/* Write a text to a file and see it on the disk. */
-static int s_write_file(const char *path, const char *text) {
-    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (file < 0)
-        return -1;
-    size_t size = strlen(text);
-    int failed = write(file, text, size) != (ssize_t)size || fsync(file) < 0;
-    return close(file) < 0 || failed ? -1 : 0;
+/* Does the configuration in a file say all that this one says? */
+static int s_check_saved(const pr_config_t *config, const char *path, pr_error_t *err) {
+    pr_config_t *saved = NULL;
+    int result = pr_config_load_settings(path, &saved, err);
+    if (result < 0)
+        return result;
+    json_t *ours = s_to_json(config);
+    json_t *theirs = s_to_json(saved);
+    const char *key;
+    json_t *value;
+    json_object_foreach(ours, key, value) {
+        if (!json_equal(value, json_object_get(theirs, key)))
+            result = pr_error_set(err, PR_E_INTERNAL, "%s: \"%s\" is not what was given; report it", path, key);
+    }
+    json_decref(ours);
+    json_decref(theirs);
+    pr_config_destroy(&saved);
+    return result;
 }
 
 int pr_config_save(const pr_config_t *config, const char *path, pr_error_t *err) {
+    int result = pr_config_check_paths(config, err);
+    if (result < 0)
+        return result;
     json_t *root = s_to_json(config);
-    char *text = json_dumps(root, JSON_INDENT(2) | JSON_SORT_KEYS);
-    char *temporary = pr_xasprintf("%s.new", path);
-    int result = 0;
-    if (text == NULL)
-        result = pr_error_set(err, PR_E_CONFIG, "%s: a path in the configuration is not UTF-8", path);
-    else if (s_write_file(temporary, text) < 0 || rename(temporary, path) < 0)
+    char *text = pr_json_dump(root, JSON_INDENT(2) | JSON_SORT_KEYS);
+    if (pr_file_write_text(path, text, 0600, 1) < 0)
         result = pr_error_set(err, PR_E_CONFIG, "%s: cannot write the configuration: %s", path, strerror(errno));
-    free(temporary);
+    if (result == 0)
+        result = s_check_saved(config, path, err);
     free(text);
     json_decref(root);
     return result;

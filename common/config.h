@@ -53,8 +53,11 @@ int pr_config_load(const char *path, pr_config_t **ret_config, pr_error_t *err);
  *  of a file in /etc/pvrelay): for a command that is given them otherwise. */
 int pr_config_load_settings(const char *path, pr_config_t **ret_config, pr_error_t *err);
 
-/*  Write a configuration (all fields but path) as JSON to path, durably and atomically (new file, rename), mode 0600.
- */
+/* Are all its paths UTF-8? A configuration is JSON, and cannot hold another. -PR_E_CONFIG. */
+int pr_config_check_paths(const pr_config_t *config, pr_error_t *err);
+
+/*  Write a configuration (all fields but path) as JSON to path, durably and atomically (new file, rename), mode 0600, and
+ *  read it again: what is not in it as it was given is an error. */
 int pr_config_save(const pr_config_t *config, const char *path, pr_error_t *err);
 
 /* A configuration with the defaults and nothing else: target, sources, run_dir empty. *Returns new*. */

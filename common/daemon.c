@@ -54,6 +54,7 @@
 #include "common/lock.h"
 #include "common/lock_wait.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "common/occupied.h"
 #include "common/signals.h"
 #include "common/starts.h"
@@ -433,7 +434,7 @@ static void s_report(pr_recipe_t *recipe, int64_t now_ms) {
     if (recipe->self != NULL && now_ms - recipe->status_ms >= s_status_ms) {
         char line[256] = "";
         recipe->ops->status(recipe->self, line, sizeof line);
-        sd_notifyf(0, "STATUS=%s", line);
+        pr_notify_status("%s", line);
         recipe->status_ms = now_ms;
     }
     pr_watchdog_ping(&recipe->watchdog, now_ms);
@@ -618,9 +619,9 @@ static void s_close_run(pr_recipe_t *recipe) {
 static void s_say_outcome(const pr_recipe_t *recipe, int result, const pr_error_t *err) {
     int outcome = result < 0 ? result : recipe->public.outcome;
     if (result < 0)
-        sd_notifyf(0, "STATUS=stopped: %s: %s", pr_error_name(outcome), err->text);
+        pr_notify_status("stopped: %s: %s", pr_error_name(outcome), err->text);
     else
-        sd_notifyf(0, "STATUS=%s", pr_error_sentence(outcome));
+        pr_notify_status("%s", pr_error_sentence(outcome));
 }
 
 /* ---- set after set, with a spool ---- */

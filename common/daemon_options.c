@@ -5,6 +5,10 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "common/utf8.h"
 
 static void s_usage(const pr_stage_ops_t *ops) {
     printf(
@@ -49,6 +53,8 @@ int pr_daemon_options_parse(const pr_stage_ops_t *ops, int argc, char **argv, pr
         int level;
         switch (option) {
         case 'c':
+            if (!pr_utf8_is_valid(optarg, strlen(optarg)))
+                return pr_error_set(err, PR_E_USAGE, "--config %s: " PR_TEXT_NO_PATH, optarg);
             given.config = optarg;
             break;
         case 'i':

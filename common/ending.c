@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/file.h"
+#include "common/json.h"
 
 static char *s_path(const char *run_dir) {
     return pr_xasprintf("%s/ended.json", run_dir);
@@ -18,15 +20,15 @@ static char *s_path(const char *run_dir) {
 int pr_ending_save(const char *run_dir, const pr_ending_t *ending, pr_error_t *err) {
     char id[37];
     char *path = s_path(run_dir);
-    char *temporary = pr_xasprintf("%s.new", path);
-    json_t *json = json_pack("{s:s, s:s, s:i, s:s}", "run", pr_run_id_print(ending->run, id), "error",
-                             pr_error_name((int)ending->code), "exit_code", pr_error_exit_code((int)ending->code),
-                             "text", ending->text);
+    json_t *json = pr_json_pack("{s:s, s:s, s:i, s:s}", "run", pr_run_id_print(ending->run, id), "error",
+                                pr_error_name((int)ending->code), "exit_code", pr_error_exit_code((int)ending->code),
+                                "text", ending->text);
+    char *dump = pr_json_dump(json, JSON_INDENT(2));
     int result = 0;
-    if (json == NULL || json_dump_file(json, temporary, JSON_INDENT(2)) < 0 || rename(temporary, path) < 0)
+    if (pr_file_write_text(path, dump, 0644, 0) < 0)
         result = pr_error_set(err, PR_E_CONFIG, "%s: cannot note how the run ended: %s", path, strerror(errno));
     json_decref(json);
-    free(temporary);
+    free(dump);
     free(path);
     return result;
 }

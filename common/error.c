@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text.h"
+
 typedef struct {
     int number;
     const char *name;
@@ -34,8 +36,10 @@ static const pr_error_entry_t *s_find(int code) {
 
 int pr_error_vset(pr_error_t *err, pr_error_code_t code, const char *format, va_list args) {
     if (err != NULL && err->code == PR_E_OK) {
+        char raw[12288]; /* two paths and what is said about them */
+        vsnprintf(raw, sizeof raw, format, args);
         err->code = code;
-        vsnprintf(err->text, sizeof err->text, format, args);
+        pr_text_fit(raw, strlen(raw), err->text, sizeof err->text);
     }
     return -(int)code;
 }

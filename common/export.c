@@ -30,6 +30,8 @@
 #include "common/alloc.h"
 #include "common/export_input.h"
 #include "common/export_skip.h"
+#include "common/json.h"
+#include "common/text.h"
 
 enum {
     CHUNK_BYTES = 256 << 10,
@@ -65,27 +67,6 @@ typedef struct {
 } s_scan_t;
 
 /* ---- words for messages ---- */
-
-static bool s_valid_utf8(const char *data, size_t size) {
-    json_t *text = json_stringn(data, size);
-    bool valid = text != NULL;
-    json_decref(text);
-    return valid;
-}
-
-/* Copy bytes as text for a message: on one line, valid UTF-8, with an ellipsis where it is cut. */
-static void s_print(char *ret_text, size_t room, const char *data, size_t size) {
-    size_t length = size < room - 4 ? size : room - 4;
-    while (length < size && length > 0 && ((unsigned char)data[length] & 0xc0) == 0x80) {
-        length--;
-    }
-    bool valid = s_valid_utf8(data, length);
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)data[i];
-        ret_text[i] = byte < 0x20 || byte == 0x7f ? ' ' : byte >= 0x80 && !valid ? '?' : data[i];
-    }
-    memcpy(ret_text + length, length < size ? "\xe2\x80\xa6" : "", length < size ? 4 : 1);
-}
 
 /* A byte as an operator would name it. */
 static const char *s_byte_name(int byte, char ret_name[16]) {
@@ -287,7 +268,7 @@ static void s_keys_print(const s_keys_t *keys, char *ret_text, size_t room) {
     ret_text[0] = '\0';
     for (size_t i = 0; i < keys->count; i++) {
         char name[68];
-        s_print(name, sizeof name, keys->names[i], keys->sizes[i]);
+        (void)pr_text_fit(keys->names[i], keys->sizes[i], name, sizeof name);
         if (used + strlen(name) + 40 > room) {
             (void)snprintf(ret_text + used, room - used, " and %zu more", keys->count - i);
             return;
@@ -388,10 +369,10 @@ static int s_not_data_failed(s_scan_t *scan, uint64_t offset, const json_t *erro
     }
     char text[400] = "\"success\" is not true";
     if (json_is_string(value)) {
-        s_print(text, sizeof text, json_string_value(value), json_string_length(value));
+        (void)pr_text_fit(json_string_value(value), json_string_length(value), text, sizeof text);
     } else if (error != NULL) {
-        char *dump = json_dumps(error, JSON_ENCODE_ANY | JSON_COMPACT);
-        s_print(text, sizeof text, dump != NULL ? dump : "error", dump != NULL ? strlen(dump) : 5);
+        char *dump = pr_json_dump(error, JSON_COMPACT);
+        (void)pr_text_fit(dump, strlen(dump), text, sizeof text);
         free(dump);
     }
     return pr_input_fail(&scan->input, PR_E_NOT_DATA, offset, scan->err,
@@ -688,7 +669,7 @@ static int s_envelope_value(s_scan_t *scan, s_envelope_t *envelope, const char *
         return s_results(scan, envelope);
     }
     char name[64], what[96];
-    s_print(name, sizeof name, key, strlen(key));
+    (void)pr_text_fit(key, strlen(key), name, sizeof name);
     (void)snprintf(what, sizeof what, "the value of \"%s\"", name);
     json_t *json;
     int rc = s_json(scan, what, &json);

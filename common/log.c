@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/text.h"
+
 static char s_name[64] = "pvrelay";
 static pr_log_level_t s_level = PR_LOG_NOTICE;
 static char s_last[512];
@@ -28,10 +30,12 @@ void pr_log(pr_log_level_t level, const char *format, ...) {
                         : snprintf(line, sizeof line, "%s: ", s_name);
     va_list args;
     va_start(args, format);
-    vsnprintf(line + head, sizeof line - (size_t)head - 1, format, args);
+    char raw[12288];
+    vsnprintf(raw, sizeof raw, format, args);
     va_end(args);
+    pr_text_fit(raw, strlen(raw), line + head, sizeof line - (size_t)head - 1);
     if (level <= PR_LOG_WARNING)
-        snprintf(s_last, sizeof s_last, "%s", line + head);
+        pr_text_fit(line + head, strlen(line + head), s_last, sizeof s_last);
     strcat(line, "\n");
     /* One write a line, so that lines of several processes do not mix. */
     ssize_t ignored = write(STDERR_FILENO, line, strlen(line));

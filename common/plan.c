@@ -11,6 +11,8 @@
 #include <xxhash.h>
 
 #include "common/alloc.h"
+#include "common/json.h"
+#include "common/utf8.h"
 
 pr_plan_t *pr_plan_new(void) {
     return pr_xcalloc(1, sizeof(pr_plan_t));
@@ -121,44 +123,61 @@ int pr_plan_compare(const pr_plan_t *begun, const pr_plan_t *now, pr_error_t *er
     return 0;
 }
 
+int pr_plan_check_given(const pr_plan_t *plan, size_t given, pr_error_t *err) {
+    size_t planned = 0;
+    for (uint32_t i = 0; i < plan->count; i++) {
+        uint32_t before = 0;
+        while (before < i && strcmp(plan->sources[before].path, plan->sources[i].path) != 0) {
+            before++;
+        }
+        planned += before == i;
+    }
+    if (planned == given) {
+        return 0;
+    }
+    return pr_error_set(err, PR_E_INTERNAL, "%zu exports were given, but %zu are planned; report it", given, planned);
+}
+
 /* ---- JSON ---- */
 
-/* A number of a source; jansson's integers are signed. */
-static json_t *s_number(uint64_t number) {
-    return number <= INT64_MAX ? json_integer((json_int_t)number) : NULL;
+/* Can a source be said in JSON as it is? A path must come out as it went in, and jansson's integers are signed. */
+static int s_source_check(const pr_plan_source_t *source, pr_error_t *err) {
+    if (!pr_utf8_is_valid(source->path, strlen(source->path)) ||
+        !pr_utf8_is_valid(source->stream, strlen(source->stream))) {
+        return pr_error_set(err, PR_E_USAGE, "%s: the path is not valid UTF-8; rename the file or its folder",
+                            source->path);
+    }
+    if (source->size > INT64_MAX || source->records > INT64_MAX || source->bytes > INT64_MAX) {
+        return pr_error_set(err, PR_E_UNREADABLE, "%s: is larger than 2^63 bytes or records", source->path);
+    }
+    return 0;
 }
 
 static json_t *s_source_to_json(const pr_plan_source_t *source) {
     char digest[17];
     (void)snprintf(digest, sizeof digest, "%016" PRIx64, source->digest);
-    return json_pack("{s:s, s:s, s:o, s:I, s:s, s:b, s:o, s:o}", "path", source->path, "stream", source->stream, "size",
-                     s_number(source->size), "mtime_ns", (json_int_t)source->mtime_ns, "digest", digest, "wrangler",
-                     source->wrangler ? 1 : 0, "records", s_number(source->records), "bytes", s_number(source->bytes));
+    return pr_json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:I, s:I}", "path", source->path, "stream", source->stream,
+                        "size", (json_int_t)source->size, "mtime_ns", (json_int_t)source->mtime_ns, "digest", digest,
+                        "wrangler", source->wrangler ? 1 : 0, "records", (json_int_t)source->records, "bytes",
+                        (json_int_t)source->bytes);
 }
 
 int pr_plan_to_json(const pr_plan_t *plan, char **ret_json, size_t *ret_size, pr_error_t *err) {
     json_t *sources = json_array();
     int rc = 0;
     for (uint32_t i = 0; i < plan->count && rc == 0; i++) {
-        json_t *source = s_source_to_json(&plan->sources[i]);
-        if (source == NULL) {
-            rc = pr_error_set(err, PR_E_USAGE, "%s: the path is not valid UTF-8; rename the file or its folder",
-                              plan->sources[i].path);
+        rc = s_source_check(&plan->sources[i], err);
+        if (rc == 0) {
+            pr_json_append(sources, s_source_to_json(&plan->sources[i]));
         }
-        (void)json_array_append_new(sources, source);
     }
-    json_t *whole = json_pack("{s:o}", "sources", sources);
-    char *text = rc == 0 ? json_dumps(whole, JSON_COMPACT) : NULL;
+    json_t *whole = pr_json_pack("{s:o}", "sources", sources);
+    if (rc == 0) {
+        *ret_json = pr_json_dump(whole, JSON_COMPACT);
+        *ret_size = strlen(*ret_json);
+    }
     json_decref(whole);
-    if (rc < 0) {
-        return rc;
-    }
-    if (text == NULL) {
-        abort(); /* out of memory: everything in it was made by jansson */
-    }
-    *ret_json = text;
-    *ret_size = strlen(text);
-    return 0;
+    return rc;
 }
 
 static bool s_get_text(const json_t *object, const char *key, const char **ret_text) {

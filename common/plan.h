@@ -42,6 +42,10 @@ uint64_t pr_plan_digest(const pr_plan_t *plan);
  *  ("modules.json: was 238012 bytes, is 238013; ..., --restart begins anew"). */
 int pr_plan_compare(const pr_plan_t *begun, const pr_plan_t *now, pr_error_t *err);
 
+/*  Is every export that was given part of the plan, and no other? given: how many files were given, no two the same.
+ *  -PR_E_INTERNAL. */
+int pr_plan_check_given(const pr_plan_t *plan, size_t given, pr_error_t *err);
+
 /* As JSON text and back. ret_json: *returns new* (malloc). Hostile text is refused with -PR_E_PROTOCOL. */
 int pr_plan_to_json(const pr_plan_t *plan, char **ret_json, size_t *ret_size, pr_error_t *err);
 int pr_plan_from_json(const char *json, size_t size, pr_plan_t **ret_plan, pr_error_t *err);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/file.h"
 
 uint32_t pr_starts_count(const char *run_dir, const char *who) {
     char *path = pr_xasprintf("%s/%s.starts", run_dir, who);
@@ -21,11 +22,8 @@ uint32_t pr_starts_count(const char *run_dir, const char *who) {
     }
     unsigned long before = strtoul(text, NULL, 10);
     uint32_t starts = before < UINT32_MAX ? (uint32_t)before + 1 : UINT32_MAX;
-    file = fopen(path, "we");
-    if (file != NULL) {
-        fprintf(file, "%" PRIu32 "\n", starts);
-        fclose(file);
-    }
+    snprintf(text, sizeof text, "%" PRIu32 "\n", starts);
+    (void)pr_file_write_text(path, text, 0644, 0);
     free(path);
     return starts;
 }

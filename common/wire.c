@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "common/text.h"
+
 pr_wire_t pr_wire_over(void *data, size_t size) {
     return (pr_wire_t){.data = data, .size = size};
 }
@@ -101,7 +103,7 @@ pr_wire_text_t pr_wire_get_text(pr_wire_t *wire) {
         return value;
     }
     pr_wire_get_bytes(wire, value.data, size);
-    if (wire->failed || strlen(value.data) != size) {
+    if (wire->failed || !pr_text_is_clean(value.data, size)) { /* a NUL is not clean either */
         wire->failed = true;
         value.data[0] = '\0';
     }
@@ -115,12 +117,6 @@ void pr_wire_get_bytes(pr_wire_t *wire, void *ret_bytes, size_t size) {
 }
 
 void pr_wire_text_set(pr_wire_text_t *text, const char *value) {
-    size_t size = strlen(value);
-    if (size >= PR_WIRE_TEXT_BYTES) {
-        size = PR_WIRE_TEXT_BYTES - 1;
-        while (size > 0 && ((unsigned char)value[size] & 0xC0U) == 0x80U)
-            size--; /* do not cut a character in two */
-    }
     memset(text->data, 0, sizeof text->data);
-    memcpy(text->data, value, size);
+    pr_text_fit(value, strlen(value), text->data, sizeof text->data);
 }

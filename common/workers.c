@@ -37,6 +37,7 @@
 #include "common/config.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "common/signals.h"
 
 enum { s_leave_ms = 5000, s_kill_ms = 10000, s_turn_ms = 100, s_exit_internal = 70, s_exit_interrupted = 6 };
@@ -188,7 +189,7 @@ static void s_tell(pr_workers_t *self, bool status) {
         for (uint32_t i = 0; i < self->count && used < sizeof line; i++)
             used += (size_t)snprintf(line + used, sizeof line - used, "%s%u: %s", i > 0 ? "; " : "", i + 1,
                                      self->workers[i].status);
-        sd_notifyf(0, "STATUS=%s", line);
+        pr_notify_status("%s", line);
     }
 }
 

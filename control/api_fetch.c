@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/text.h"
 #include "control/format.h"
 #include "control/options.h"
 
@@ -197,7 +198,7 @@ static pr_api_outcome_t s_read_answer(pr_api_client_t *self, json_t **ret_answer
     json_t *answer = json_loadb(self->size > 0 ? self->answer : "", self->size, JSON_ALLOW_NUL, &wrong);
     if (answer == NULL) {
         snprintf(self->why, sizeof self->why, "no JSON (line %d, column %d: %s)", wrong.line, wrong.column, wrong.text);
-        pr_format_clean(self->why);
+        pr_text_clean(self->why, sizeof self->why);
         return PR_API_NO_ANSWER;
     }
     *ret_answer = answer;

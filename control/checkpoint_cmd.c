@@ -9,6 +9,7 @@
 #include "common/config.h"
 #include "common/migrate.h"
 #include "common/rollback_point.h"
+#include "common/text.h"
 #include "control/command.h"
 #include "control/hold.h"
 #include "control/options.h"
@@ -52,9 +53,10 @@ static int s_name(sqlite3 *db, const char *name, pr_error_t *err) {
         result = pr_rollback_point_find(db, number, &point, err);
     }
     if (result == 0 && checkpoint == 0)
-        printf("the state before any run is now also called %s\n", name);
+        printf("the state before any run is now also called %s\n", pr_text_line(name).text);
     else if (result == 0)
-        printf("checkpoint %" PRId64 " of run %" PRId64 " is now also called %s\n", checkpoint, point.run, name);
+        printf("checkpoint %" PRId64 " of run %" PRId64 " is now also called %s\n", checkpoint, point.run,
+               pr_text_line(name).text);
     return result;
 }
 
@@ -77,7 +79,7 @@ int pr_command_checkpoint(int argc, char **argv, pr_error_t *err) {
     if (result == 0 && removes) {
         result = pr_checkpoint_unname(hold.db, operands.at[0], err);
         if (result == 0)
-            printf("the name %s is removed; what it stood for stays\n", operands.at[0]);
+            printf("the name %s is removed; what it stood for stays\n", pr_text_line(operands.at[0]).text);
     } else if (result == 0) {
         result = s_name(hold.db, operands.at[0], err);
     }

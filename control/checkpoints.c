@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/json.h"
 #include "control/command.h"
 #include "control/format.h"
 #include "control/options.h"
@@ -260,8 +261,7 @@ static int s_list(sqlite3 *db, const char *target, int64_t run, bool all, bool j
     if (result == 0 && json)
         result = pr_points_to_json(points, db, run, &root, err);
     if (result == 0 && json) {
-        json_dumpf(root, stdout, JSON_INDENT(2));
-        printf("\n");
+        pr_json_print(root, JSON_INDENT(2), stdout);
     } else if (result == 0) {
         s_print(points, run, all);
     }

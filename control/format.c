@@ -6,10 +6,11 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
-#include "common/utf8.h"
+#include "common/text.h"
 
 pr_format_t pr_format_count(uint64_t count) {
     pr_format_t result;
@@ -81,18 +82,6 @@ size_t pr_format_width(const char *text) {
     return width;
 }
 
-char *pr_format_clean(char *text) {
-    const char *end = text + strlen(text);
-    for (char *at = text; at < end;) {
-        uint32_t point;
-        size_t size = pr_utf8_character(at, (size_t)(end - at), &point);
-        if (size == 0)
-            *at = '?';
-        at += size == 0 ? 1 : size;
-    }
-    return text;
-}
-
 char *pr_format_record(const char *data, size_t size) {
     char *line = pr_xcalloc(size + 1, 1);
     size_t used = 0;
@@ -102,15 +91,10 @@ char *pr_format_record(const char *data, size_t size) {
             if (used > 0 && line[used - 1] != ' ')
                 line[used++] = ' ';
         } else {
-            line[used++] = byte < 0x20 || byte == 0x7F ? '?' : data[i];
+            line[used++] = data[i];
         }
     }
-    return pr_format_clean(line);
-}
-
-char *pr_format_value(const char *data, size_t size) {
-    char *text = pr_xcalloc(size + 1, 1);
-    for (size_t i = 0; i < size; i++)
-        text[i] = (unsigned char)data[i] < 0x20 || data[i] == 0x7F ? '?' : data[i];
-    return pr_format_clean(text);
+    char *escaped = pr_text_escape_bytes(line, used);
+    free(line);
+    return escaped;
 }

@@ -36,15 +36,8 @@ pr_format_t pr_format_seconds(double seconds);
 /* How many columns a UTF-8 text takes on a terminal, taking every character for one column wide. */
 size_t pr_format_width(const char *text);
 
-/*  Make a text valid UTF-8 in place: every byte that is none becomes '?'. JSON and terminals take nothing else, and a
- *  path or a text that was cut may be anything. Returns text. */
-char *pr_format_clean(char *text);
-
-/*  A record's bytes for a terminal, on one line: a run of white space becomes one blank, control bytes and what is no
- *  UTF-8 '?'. data: size bytes, any. *Returns new*. */
+/*  A record's bytes for a terminal, on one line: a run of white space becomes one blank, the rest is escaped
+ *  (common/text.h). data: size bytes, any. *Returns new*. */
 char *pr_format_record(const char *data, size_t size);
-
-/*  A value's bytes, white space kept, control bytes and what is no UTF-8 '?'. data: size bytes, any. *Returns new*. */
-char *pr_format_value(const char *data, size_t size);
 
 #endif

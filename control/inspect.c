@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/config.h"
+#include "common/json.h"
 #include "control/command.h"
 #include "control/inventory.h"
 #include "control/options.h"
@@ -37,7 +38,7 @@ static bool s_is_database(const char *path) {
 
 static void s_show(const pr_inventory_t *inventory, const pr_mapping_t *mapping, json_t *list) {
     if (list != NULL)
-        json_array_append_new(list, pr_inventory_to_json(inventory, mapping));
+        pr_json_append(list, pr_inventory_to_json(inventory, mapping));
     else
         pr_inventory_print(inventory, mapping, stdout);
 }
@@ -89,8 +90,7 @@ int pr_command_inspect(int argc, char **argv, pr_error_t *err) {
         json_t *list = json ? json_array() : NULL;
         result = s_inspect(&operands, mapping, list, err);
         if (json) {
-            json_dumpf(list, stdout, JSON_INDENT(2));
-            printf("\n");
+            pr_json_print(list, JSON_INDENT(2), stdout);
         }
         json_decref(list);
     }

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "common/alloc.h"
-#include "control/format.h"
+#include "common/text.h"
 #include "control/inventory.h"
 
 static int s_count_rows(sqlite3 *db, const char *table, uint64_t *ret_rows, pr_error_t *err) {
@@ -31,7 +31,7 @@ static char *s_value(sqlite3_stmt *row, int column) {
     if (sqlite3_column_type(row, column) == SQLITE_NULL)
         return pr_xstrdup("(null)");
     const char *text = pr_ledger_text(row, column);
-    return pr_format_value(text, strlen(text));
+    return pr_text_escape(text);
 }
 
 /* Count the values of a column per group. group NULL: overall only. */
@@ -169,7 +169,7 @@ int pr_inventory_read_database(const char *path, const pr_mapping_t *mapping, pr
     sqlite3 *db = NULL;
     struct stat status;
     inventory->kind = "database";
-    inventory->path = pr_format_clean(pr_xstrdup(path));
+    inventory->path = pr_text_escape(path);
     inventory->size = stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
     int result = pr_ledger_open(path, &db, err);
     if (result == 0)

@@ -9,6 +9,7 @@
 
 #include "common/alloc.h"
 #include "common/json_record.h"
+#include "common/text.h"
 #include "control/format.h"
 #include "control/geometry.h"
 #include "control/inventory.h"
@@ -68,7 +69,8 @@ static char *s_text(const pr_json_field_t *value, bool null_text) {
     case PR_JSON_CONTAINER:
         break;
     }
-    return pr_format_value(value->text, value->text_size < s_field_text_bytes ? value->text_size : s_field_text_bytes);
+    return pr_text_escape_bytes(value->text,
+                                value->text_size < s_field_text_bytes ? value->text_size : s_field_text_bytes);
 }
 
 /* A count that the record gives; -1: it gives none. */

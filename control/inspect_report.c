@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/json.h"
+#include "common/text.h"
 #include "control/format.h"
 #include "control/inventory.h"
 
@@ -29,8 +31,8 @@ static const char *s_stream_name(const pr_mapping_t *mapping, const pr_result_se
 /* ---- text ---- */
 
 static void s_print_export(const pr_export_t *export, const pr_mapping_t *mapping, FILE *out) {
-    fprintf(out, "%s: %s, %zu result set%s\n", export->path, pr_format_bytes(export->size).text, export->sets_count,
-            export->sets_count == 1 ? "" : "s");
+    fprintf(out, "%s: %s, %zu result set%s\n", pr_text_line(export->path).text, pr_format_bytes(export->size).text,
+            export->sets_count, export->sets_count == 1 ? "" : "s");
     for (size_t i = 0; i < export->sets_count; i++) {
         const pr_result_set_t *set = &export->sets[i];
         fprintf(out, "  %s: %s record%s, %s, bytes %" PRIu64 " to %" PRIu64 "\n", s_stream_name(mapping, set),
@@ -105,36 +107,29 @@ void pr_inventory_print(const pr_inventory_t *inventory, const pr_mapping_t *map
 
 /* ---- JSON ---- */
 
-static json_t *s_clean_string(const char *text) {
-    char *clean = pr_format_clean(pr_xstrdup(text));
-    json_t *result = json_string(clean);
-    free(clean);
-    return result;
-}
-
 static json_t *s_export_to_json(const pr_export_t *export, const pr_mapping_t *mapping) {
     json_t *sets = json_array();
     char digest[24];
     snprintf(digest, sizeof digest, "%016" PRIx64, export->digest);
     for (size_t i = 0; i < export->sets_count; i++) {
         const pr_result_set_t *set = &export->sets[i];
-        json_array_append_new(
-            sets, json_pack("{s:o, s:s, s:I, s:I, s:I}", "stream",
-                            set->stream >= 0 ? json_string(mapping->streams[set->stream].name) : json_null(), "shape",
-                            s_shape_word(set->shape), "records", (json_int_t)set->records, "begin",
-                            (json_int_t)set->begin, "end", (json_int_t)set->end));
+        pr_json_append(sets,
+                       pr_json_pack("{s:o, s:s, s:I, s:I, s:I}", "stream",
+                                    set->stream >= 0 ? pr_json_text(mapping->streams[set->stream].name) : json_null(),
+                                    "shape", s_shape_word(set->shape), "records", (json_int_t)set->records, "begin",
+                                    (json_int_t)set->begin, "end", (json_int_t)set->end));
     }
-    return json_pack("{s:o, s:I, s:s, s:b, s:I, s:o}", "path", s_clean_string(export->path), "size",
-                     (json_int_t) export->size, "digest", digest, "bom", (int)export->bom, "banner_lines",
-                     (json_int_t) export->banner_lines, "result_sets", sets);
+    return pr_json_pack("{s:o, s:I, s:s, s:b, s:I, s:o}", "path", pr_json_text(export->path), "size",
+                        (json_int_t) export->size, "digest", digest, "bom", (int)export->bom, "banner_lines",
+                        (json_int_t) export->banner_lines, "result_sets", sets);
 }
 
 static json_t *s_values_to_json(const pr_tally_group_t *group) {
     json_t *values = json_array();
     for (size_t i = 0; i < group->values_count; i++)
-        json_array_append_new(values, json_pack("{s:o, s:I, s:f}", "value", s_clean_string(group->values[i].value),
-                                                "count", (json_int_t)group->values[i].count, "percent",
-                                                100.0 * (double)group->values[i].count / (double)group->count));
+        pr_json_append(values, pr_json_pack("{s:o, s:I, s:f}", "value", pr_json_text(group->values[i].value), "count",
+                                            (json_int_t)group->values[i].count, "percent",
+                                            100.0 * (double)group->values[i].count / (double)group->count));
     return values;
 }
 
@@ -142,13 +137,12 @@ static json_t *s_field_to_json(const pr_inventory_field_t *field) {
     json_t *groups = json_array();
     for (size_t g = 0; g < field->tally.groups_count; g++) {
         const pr_tally_group_t *group = &field->tally.groups[g];
-        json_array_append_new(groups,
-                              json_pack("{s:o, s:o, s:I, s:o}", "group", s_clean_string(group->name), "label",
-                                        group->label != NULL ? s_clean_string(group->label) : json_null(), "records",
-                                        (json_int_t)group->count, "values", s_values_to_json(group)));
+        pr_json_append(groups, pr_json_pack("{s:o, s:o, s:I, s:o}", "group", pr_json_text(group->name), "label",
+                                            group->label != NULL ? pr_json_text(group->label) : json_null(), "records",
+                                            (json_int_t)group->count, "values", s_values_to_json(group)));
     }
-    return json_pack("{s:s, s:s?, s:o, s:o}", "field", field->name, "group_by", field->group_by, "values",
-                     s_values_to_json(&field->tally.all), "groups", groups);
+    return pr_json_pack("{s:s, s:s?, s:o, s:o}", "field", field->name, "group_by", field->group_by, "values",
+                        s_values_to_json(&field->tally.all), "groups", groups);
 }
 
 static json_t *s_parts_to_json(const pr_inventory_t *inventory) {
@@ -157,9 +151,9 @@ static json_t *s_parts_to_json(const pr_inventory_t *inventory) {
         const pr_inventory_part_t *part = &inventory->parts[i];
         json_t *fields = json_array();
         for (size_t f = 0; f < part->fields_count; f++)
-            json_array_append_new(fields, s_field_to_json(&part->fields[f]));
-        json_array_append_new(parts, json_pack("{s:o, s:I, s:o}", "name", s_clean_string(part->name), "records",
-                                               (json_int_t)part->records, "distributions", fields));
+            pr_json_append(fields, s_field_to_json(&part->fields[f]));
+        pr_json_append(parts, pr_json_pack("{s:o, s:I, s:o}", "name", pr_json_text(part->name), "records",
+                                           (json_int_t)part->records, "distributions", fields));
     }
     return parts;
 }
@@ -169,20 +163,19 @@ json_t *pr_inventory_to_json(const pr_inventory_t *inventory, const pr_mapping_t
     json_t *findings = json_array();
     json_t *runs = json_array();
     for (size_t i = 0; i < inventory->exports_count; i++)
-        json_array_append_new(files, s_export_to_json(inventory->exports[i], mapping));
+        pr_json_append(files, s_export_to_json(inventory->exports[i], mapping));
     for (size_t i = 0; i < inventory->findings_count; i++)
-        json_array_append_new(findings, s_clean_string(inventory->findings[i]));
+        pr_json_append(findings, pr_json_text(inventory->findings[i]));
     for (size_t i = 0; i < inventory->runs_count; i++) {
         const pr_ledger_run_t *run = &inventory->runs[i];
-        json_array_append_new(runs,
-                              json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "number",
-                                        (json_int_t)run->number, "id", run->id, "kind", run->kind, "state",
-                                        pr_ledger_state(run), "total", (json_int_t)run->total, "records",
-                                        (json_int_t)run->records, "written", (json_int_t)run->written, "unchanged",
-                                        (json_int_t)run->unchanged, "rejected", (json_int_t)run->rejected, "outcome",
-                                        run->outcome >= 0 ? json_integer(run->outcome) : json_null()));
+        pr_json_append(runs, pr_json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "number",
+                                          (json_int_t)run->number, "id", run->id, "kind", run->kind, "state",
+                                          pr_ledger_state(run), "total", (json_int_t)run->total, "records",
+                                          (json_int_t)run->records, "written", (json_int_t)run->written, "unchanged",
+                                          (json_int_t)run->unchanged, "rejected", (json_int_t)run->rejected, "outcome",
+                                          run->outcome >= 0 ? json_integer(run->outcome) : json_null()));
     }
-    return json_pack("{s:s, s:s?, s:I, s:o, s:o, s:o, s:o}", "kind", inventory->kind, "path", inventory->path, "size",
-                     (json_int_t)inventory->size, "files", files, "parts", s_parts_to_json(inventory), "runs", runs,
-                     "findings", findings);
+    return pr_json_pack("{s:s, s:s?, s:I, s:o, s:o, s:o, s:o}", "kind", inventory->kind, "path", inventory->path,
+                        "size", (json_int_t)inventory->size, "files", files, "parts", s_parts_to_json(inventory),
+                        "runs", runs, "findings", findings);
 }

@@ -11,7 +11,7 @@
 #include "common/alloc.h"
 #include "common/migrate.h"
 #include "common/sql_open.h"
-#include "control/format.h"
+#include "common/text.h"
 
 static const char S_SQL_HAS[] = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1";
 
@@ -72,6 +72,11 @@ int pr_ledger_step(sqlite3 *db, sqlite3_stmt *statement, pr_error_t *err) {
     return step == SQLITE_DONE ? 0 : s_failed(db, err);
 }
 
+void pr_ledger_take(sqlite3_stmt *statement, int column, char *ret_text, size_t room) {
+    const char *text = pr_ledger_text(statement, column);
+    pr_text_fit(text, strlen(text), ret_text, room);
+}
+
 const char *pr_ledger_text(sqlite3_stmt *statement, int column) {
     const unsigned char *text = sqlite3_column_text(statement, column);
     return text != NULL ? (const char *)text : "";
@@ -119,15 +124,13 @@ static uint64_t s_count(sqlite3_stmt *statement, int column) {
 
 static void s_read_run(sqlite3_stmt *row, pr_ledger_run_t *ret_run) {
     pr_ledger_run_t run = {.number = sqlite3_column_int64(row, 0)};
-    snprintf(run.id, sizeof run.id, "%s", pr_ledger_text(row, 1));
-    snprintf(run.kind, sizeof run.kind, "%s", pr_ledger_text(row, 2));
-    snprintf(run.state, sizeof run.state, "%s", pr_ledger_text(row, 3));
-    snprintf(run.started_at, sizeof run.started_at, "%s", pr_ledger_text(row, 4));
-    snprintf(run.ended_at, sizeof run.ended_at, "%s", pr_ledger_text(row, 5));
-    snprintf(run.mapping, sizeof run.mapping, "%s", pr_ledger_text(row, 6));
-    snprintf(run.error, sizeof run.error, "%s", pr_ledger_text(row, 7));
-    pr_format_clean(run.mapping);
-    pr_format_clean(run.error);
+    pr_ledger_take(row, 1, run.id, sizeof run.id);
+    pr_ledger_take(row, 2, run.kind, sizeof run.kind);
+    pr_ledger_take(row, 3, run.state, sizeof run.state);
+    pr_ledger_take(row, 4, run.started_at, sizeof run.started_at);
+    pr_ledger_take(row, 5, run.ended_at, sizeof run.ended_at);
+    pr_ledger_take(row, 6, run.mapping, sizeof run.mapping);
+    pr_ledger_take(row, 7, run.error, sizeof run.error);
     run.seconds = sqlite3_column_double(row, 8);
     run.outcome = sqlite3_column_type(row, 9) == SQLITE_NULL ? -1 : sqlite3_column_int(row, 9);
     run.retries_through = sqlite3_column_int64(row, 10);
@@ -144,8 +147,8 @@ static void s_read_run(sqlite3_stmt *row, pr_ledger_run_t *ret_run) {
     run.unvalidated = s_count(row, 21);
     run.checkpoint = sqlite3_column_int64(row, 22);
     run.failures = s_count(row, 23);
-    snprintf(run.rolled_back_at, sizeof run.rolled_back_at, "%s", pr_ledger_text(row, 25));
-    snprintf(run.sealed_at, sizeof run.sealed_at, "%s", pr_ledger_text(row, 26));
+    pr_ledger_take(row, 25, run.rolled_back_at, sizeof run.rolled_back_at);
+    pr_ledger_take(row, 26, run.sealed_at, sizeof run.sealed_at);
     run.rejects_open = *run.rolled_back_at == '\0' ? s_count(row, 24) : 0;
     *ret_run = run;
 }
@@ -216,8 +219,7 @@ int pr_ledger_streams(sqlite3 *db, int64_t run, pr_ledger_stream_t **ret_streams
         streams = pr_xrealloc(streams, (count + 1) * sizeof *streams);
         pr_ledger_stream_t *stream = &streams[count++];
         memset(stream, 0, sizeof *stream);
-        snprintf(stream->name, sizeof stream->name, "%s", pr_ledger_text(statement, 0));
-        pr_format_clean(stream->name);
+        pr_ledger_take(statement, 0, stream->name, sizeof stream->name);
         stream->total = s_count(statement, 1);
         stream->bytes = s_count(statement, 2);
         stream->read = s_count(statement, 3);

@@ -65,6 +65,9 @@ int pr_ledger_step(sqlite3 *db, sqlite3_stmt *statement, pr_error_t *err);
 /* A column as text, "" for NULL. Borrowed until the next step. */
 const char *pr_ledger_text(sqlite3_stmt *statement, int column);
 
+/* The same into a buffer, escaped for people (common/text.h). */
+void pr_ledger_take(sqlite3_stmt *statement, int column, char *ret_text, size_t room);
+
 /*  All runs, oldest first; none if there are no bookkeeping tables. id: only this one (UUID), NULL: all.
  *  ret_runs: *returns new* (free). */
 int pr_ledger_runs(sqlite3 *db, const char *id, pr_ledger_run_t **ret_runs, size_t *ret_count, pr_error_t *err);

@@ -10,6 +10,7 @@
 #include "control/run.h"
 
 #include "common/alloc.h"
+#include "common/text.h"
 
 const char pr_usage_lint[] =
     "Usage: pvrelay lint [MAPPING]\n"
@@ -26,9 +27,10 @@ static void s_on_mistake(void *context, const pr_mapping_mistake_t *mistake) {
     pr_mistakes_t *mistakes = context;
     mistakes->count++;
     if (mistake->line > 0)
-        fprintf(mistakes->out, "%s:%d: %s\n", mistakes->path, mistake->line, mistake->text);
+        fprintf(mistakes->out, "%s:%d: %s\n", pr_text_line(mistakes->path).text, mistake->line,
+                pr_text_line(mistake->text).text);
     else
-        fprintf(mistakes->out, "%s: %s\n", mistakes->path, mistake->text);
+        fprintf(mistakes->out, "%s: %s\n", pr_text_line(mistakes->path).text, pr_text_line(mistake->text).text);
 }
 
 int pr_run_load_mapping(const char *path, FILE *out, pr_mapping_t **ret_mapping, pr_error_t *err) {
@@ -56,8 +58,9 @@ int pr_command_lint(int argc, char **argv, pr_error_t *err) {
         size_t rows = 0;
         for (size_t i = 0; i < mapping->streams_count; i++)
             rows += mapping->streams[i].rows_count;
-        printf("%s: ok: mapping %s, %zu streams, %zu rows, %zu value maps, %zu derived columns\n", path, mapping->name,
-               mapping->streams_count, rows, mapping->maps_count, mapping->derived_count);
+        printf("%s: ok: mapping %s, %zu streams, %zu rows, %zu value maps, %zu derived columns\n",
+               pr_text_line(path).text, pr_text_line(mapping->name).text, mapping->streams_count, rows,
+               mapping->maps_count, mapping->derived_count);
     }
     pr_mapping_destroy(&mapping);
     free(path);

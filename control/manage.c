@@ -15,8 +15,10 @@
 #include "common/alloc.h"
 #include "common/daemon.h"
 #include "common/fault.h"
+#include "common/file.h"
 #include "common/lock_wait.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "common/signals.h"
 #include "control/begin.h"
 #include "control/command.h"
@@ -59,8 +61,7 @@ static void s_tell_status(pr_manager_t *manager, const char *idle) {
         pr_watch_look(manager->watch, &view);
         pr_view_print_line(&view, line, sizeof line);
     }
-    sd_notifyf(0, "STATUS=%s%s%s", idle == NULL ? manager->what : "", idle == NULL ? ": " : "",
-               idle == NULL ? line : idle);
+    pr_notify_status("%s%s%s", idle == NULL ? manager->what : "", idle == NULL ? ": " : "", idle == NULL ? line : idle);
 }
 
 void pr_manage_turn(pr_manager_t *manager, const char *idle) {
@@ -178,15 +179,9 @@ static char *s_load_note(const pr_config_t *config) {
 
 static int s_save_note(const pr_config_t *config, pr_error_t *err) {
     char *path = s_note_path(config);
-    char *temporary = pr_xasprintf("%s.new", path);
-    FILE *file = fopen(temporary, "we");
-    bool written = file != NULL && fputs(config->run, file) != EOF;
-    if (file != NULL && fclose(file) != 0)
-        written = false;
     int result = 0;
-    if (!written || rename(temporary, path) < 0)
+    if (pr_file_write_text(path, config->run, 0644, 1) < 0)
         result = pr_error_set(err, PR_E_CONFIG, "%s: cannot be written: %s", path, strerror(errno));
-    free(temporary);
     free(path);
     return result;
 }
@@ -344,8 +339,9 @@ static int s_manage(pr_manager_t *manager, pr_error_t *err) {
     if (result <= 0)
         return result;
     s_wait_for_stages(manager);
-    sd_notifyf(0, "STOPPING=1\nSTATUS=%s%s%s", ending.code == PR_E_OK ? "complete" : pr_error_name((int)ending.code),
-               *ending.text != '\0' ? ": " : "", ending.text);
+    sd_notify(0, "STOPPING=1");
+    pr_notify_status("%s%s%s", ending.code == PR_E_OK ? "complete" : pr_error_name((int)ending.code),
+                     *ending.text != '\0' ? ": " : "", ending.text);
     pr_fault("manage.before-clear");
     s_clear(manager);
     return pr_error_exit_code((int)ending.code);
@@ -384,7 +380,7 @@ int pr_command_manage(int argc, char **argv, pr_error_t *err) {
     if (result == 0)
         result = options.check ? s_check_spool(manager.config, err) : s_manage(&manager, err);
     if (result < 0)
-        sd_notifyf(0, "STATUS=%s: %s", pr_error_name(result), err->text);
+        pr_notify_status("%s: %s", pr_error_name(result), err->text);
     s_close(&manager);
     return result;
 }

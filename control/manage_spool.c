@@ -9,7 +9,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/sync.h"
-#include "control/format.h"
+#include "common/text.h"
 #include "control/manage.h"
 #include "control/run.h"
 
@@ -74,7 +74,6 @@ static int s_is_over(pr_spooler_t *self, pr_ending_t *ret_ending, pr_error_t *er
     if (result == 0 && self->set.wrong.code != PR_E_OK) {
         *ret_ending = (pr_ending_t){.run = run, .code = self->set.wrong.code};
         snprintf(ret_ending->text, sizeof ret_ending->text, "%s", self->set.wrong.text);
-        pr_format_clean(ret_ending->text);
         return 1;
     }
     return result;
@@ -147,8 +146,8 @@ static int s_do_set(pr_spooler_t *self, pr_ending_t *ret_ending, pr_error_t *err
     pr_manager_t *manager = self->manager;
     pr_ending_t ending = {.code = PR_E_OK};
     char name[128];
-    snprintf(name, sizeof name, "%s", self->set.name);
-    snprintf(manager->what, sizeof manager->what, "set %s", pr_format_clean(name));
+    pr_text_fit(self->set.name, strlen(self->set.name), name, sizeof name);
+    snprintf(manager->what, sizeof manager->what, "set %s", name);
     s_set_sources(manager->config, &self->set);
     int result = s_load_mapping(manager, err);
     if (result == 0)

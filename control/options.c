@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/text.h"
+#include "common/utf8.h"
 
 int pr_options_wrong(const char *command, pr_error_t *err, const char *format, ...) {
     char text[512];
@@ -60,6 +62,8 @@ static int s_take_value(const char *command, const pr_option_t *option, const ch
     case PR_OPTION_TEXT:
         if (*value == '\0')
             return pr_options_wrong(command, err, "%s: the value is empty", option->name);
+        if (!pr_utf8_is_valid(value, strlen(value)))
+            return pr_error_set(err, PR_E_USAGE, "%s %s: " PR_TEXT_NO_PATH, option->name, value);
         *(const char **)option->into = value;
         return 0;
     case PR_OPTION_NUMBER:
@@ -110,6 +114,8 @@ int pr_options_parse(const pr_option_t *options, size_t count, int argc, char **
             result = s_take(options, count, argc, argv, &at, err);
         else if (operands.count == operands_max)
             result = pr_options_wrong(argv[0], err, "\"%s\" is one word too many", argv[at]);
+        else if (!pr_utf8_is_valid(argv[at], strlen(argv[at])))
+            result = pr_error_set(err, PR_E_USAGE, "%s: " PR_TEXT_NO_PATH, argv[at]);
         else
             operands.at[operands.count++] = argv[at];
     }

@@ -33,6 +33,7 @@ typedef struct {
 /*  Parse argv[1…]; argv[0] is the command's name and is used in messages.
  *  "--name value" and "--name=value" mean the same; "--" ends the options; of an option given twice the last one
  *  counts. operands_max: how many operands the command takes. ret_operands->at: *returns new*; untouched on failure.
+ *  Values and operands that are not UTF-8 are refused: they are paths, which must come out of a JSON as they went in.
  *  Errors: -PR_E_USAGE, with how to get help. */
 int pr_options_parse(const pr_option_t *options, size_t count, int argc, char **argv, size_t operands_max,
                      pr_operands_t *ret_operands, pr_error_t *err);

@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/json.h"
 #include "common/rollback_point.h"
-#include "control/format.h"
+#include "common/text.h"
 
 static const char S_SQL_POINTS[] =
     "SELECT c.checkpoint, c.run, c.kind = 'finish', coalesce(s.stream, ''), coalesce(s.path, ''), c.source,"
@@ -31,7 +32,7 @@ static uint64_t s_count(sqlite3_stmt *row, int column) {
 }
 
 static char *s_copy(sqlite3_stmt *row, int column) {
-    return pr_format_clean(pr_xstrdup(pr_ledger_text(row, column)));
+    return pr_text_escape(pr_ledger_text(row, column));
 }
 
 /* Called for each row of a query. */
@@ -71,7 +72,7 @@ static void s_add_point(pr_points_t *points, sqlite3_stmt *row) {
                           .validated = sqlite3_column_int(row, 15),
                           .undo = sqlite3_column_int(row, 16) != 0,
                           .undo_bytes = s_count(row, 17)};
-    snprintf(point->committed_at, sizeof point->committed_at, "%s", pr_ledger_text(row, 14));
+    pr_ledger_take(row, 14, point->committed_at, sizeof point->committed_at);
     points->undo_points += point->undo ? 1 : 0;
     points->undo_bytes += point->undo_bytes;
 }
@@ -80,7 +81,7 @@ static void s_add_name(pr_points_t *points, sqlite3_stmt *row) {
     points->names = pr_xrealloc(points->names, (points->names_count + 1) * sizeof *points->names);
     pr_point_name_t *name = &points->names[points->names_count++];
     *name = (pr_point_name_t){.name = s_copy(row, 0), .checkpoint = sqlite3_column_int64(row, 1)};
-    snprintf(name->made_at, sizeof name->made_at, "%s", pr_ledger_text(row, 2));
+    pr_ledger_take(row, 2, name->made_at, sizeof name->made_at);
     for (size_t i = 0; i < points->points_count; i++)
         points->points[i].names += points->points[i].number == name->checkpoint ? 1 : 0;
 }
@@ -95,8 +96,8 @@ static void s_add_rollback(pr_points_t *points, sqlite3_stmt *row) {
                                       .rows_deleted = s_count(row, 5),
                                       .rows_restored = s_count(row, 6),
                                       .rows_left = s_count(row, 7)};
-    snprintf(rollback->reason, sizeof rollback->reason, "%s", pr_ledger_text(row, 1));
-    snprintf(rollback->made_at, sizeof rollback->made_at, "%s", pr_ledger_text(row, 8));
+    pr_ledger_take(row, 1, rollback->reason, sizeof rollback->reason);
+    pr_ledger_take(row, 8, rollback->made_at, sizeof rollback->made_at);
 }
 
 static void s_set_bytes(pr_points_t *points, sqlite3_stmt *row) {
@@ -128,7 +129,7 @@ static void s_set_reach(pr_points_t *points) {
 
 int pr_points_load(sqlite3 *db, const char *target, pr_points_t **ret_points, pr_error_t *err) {
     pr_points_t *points = pr_xcalloc(1, sizeof *points);
-    points->target = pr_format_clean(pr_xstrdup(target));
+    points->target = pr_text_escape(target);
     int result = pr_checkpoint_newest(db, &points->newest, err);
     if (result == 0)
         result = pr_ledger_runs(db, NULL, &points->runs, &points->runs_count, err);
@@ -174,19 +175,15 @@ static json_t *s_number(uint64_t number) {
     return json_integer((json_int_t)number);
 }
 
-static json_t *s_text(const char *text) {
-    return *text != '\0' ? json_string(text) : json_null();
-}
-
 static int s_rows_to_json(sqlite3 *db, sqlite3_stmt *statement, int64_t checkpoint, json_t **ret_rows,
                           pr_error_t *err) {
     json_t *rows = json_array();
     int result;
     sqlite3_bind_int64(statement, 1, checkpoint);
     while ((result = pr_ledger_step(db, statement, err)) > 0)
-        json_array_append_new(rows, json_pack("{s:s, s:I, s:I}", "table", pr_ledger_text(statement, 0), "inserted",
-                                              (json_int_t)sqlite3_column_int64(statement, 1), "updated",
-                                              (json_int_t)sqlite3_column_int64(statement, 2)));
+        pr_json_append(rows, pr_json_pack("{s:s, s:I, s:I}", "table", pr_ledger_text(statement, 0), "inserted",
+                                          (json_int_t)sqlite3_column_int64(statement, 1), "updated",
+                                          (json_int_t)sqlite3_column_int64(statement, 2)));
     sqlite3_reset(statement);
     *ret_rows = rows;
     return result;
@@ -208,43 +205,45 @@ static json_t *s_point_to_json(const pr_points_t *points, const pr_point_t *poin
                    {"rejected", point->rejected},
                    {"rows_inserted", point->rows_inserted},
                    {"rows_updated", point->rows_updated}};
-    json_object_set_new(json, "checkpoint", json_integer(point->number));
-    json_object_set_new(json, "kind", json_string(point->finish ? "finish" : "batch"));
-    json_object_set_new(json, "stream", s_text(point->stream));
-    json_object_set_new(json, "path", s_text(point->path));
+    pr_json_set(json, "checkpoint", json_integer(point->number));
+    pr_json_set(json, "kind", pr_json_text(point->finish ? "finish" : "batch"));
+    pr_json_set(json, "stream", pr_json_text_or_null(point->stream));
+    pr_json_set(json, "path", pr_json_text_or_null(point->path));
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        json_object_set_new(json, numbers[i].key, s_number(numbers[i].value));
-    json_object_set_new(json, "rows", rows);
-    json_object_set_new(json, "committed_at", json_string(point->committed_at));
-    json_object_set_new(json, "proved", json_string(proved[point->validated]));
-    json_object_set_new(json, "undo_bytes", point->undo ? s_number(point->undo_bytes) : json_null());
+        pr_json_set(json, numbers[i].key, s_number(numbers[i].value));
+    pr_json_set(json, "rows", rows);
+    pr_json_set(json, "committed_at", pr_json_text(point->committed_at));
+    pr_json_set(json, "proved", pr_json_text(proved[point->validated]));
+    pr_json_set(json, "undo_bytes", point->undo ? s_number(point->undo_bytes) : json_null());
     for (size_t i = 0; point->names > 0 && i < points->names_count; i++) {
         if (points->names[i].checkpoint == point->number)
-            json_array_append_new(names, json_string(points->names[i].name));
+            pr_json_append(names, pr_json_text(points->names[i].name));
     }
-    json_object_set_new(json, "names", names);
+    pr_json_set(json, "names", names);
     return json;
 }
 
 static json_t *s_run_to_json(const pr_ledger_run_t *run, json_t *checkpoints) {
-    return json_pack("{s:I, s:s, s:s, s:s, s:o, s:s, s:o, s:s, s:I, s:I, s:o, s:o, s:o}", "run",
-                     (json_int_t)run->number, "id", run->id, "kind", run->kind, "state", pr_ledger_state(run),
-                     "outcome", run->outcome >= 0 ? json_integer(run->outcome) : json_null(), "started_at",
-                     run->started_at, "ended_at", s_text(run->ended_at), "mapping", run->mapping, "total",
-                     (json_int_t)run->total, "records", (json_int_t)run->records, "rolled_back_at",
-                     s_text(run->rolled_back_at), "sealed_at", s_text(run->sealed_at), "checkpoints", checkpoints);
+    return pr_json_pack("{s:I, s:s, s:s, s:s, s:o, s:s, s:o, s:s, s:I, s:I, s:o, s:o, s:o}", "run",
+                        (json_int_t)run->number, "id", run->id, "kind", run->kind, "state", pr_ledger_state(run),
+                        "outcome", run->outcome >= 0 ? json_integer(run->outcome) : json_null(), "started_at",
+                        run->started_at, "ended_at", pr_json_text_or_null(run->ended_at), "mapping", run->mapping,
+                        "total", (json_int_t)run->total, "records", (json_int_t)run->records, "rolled_back_at",
+                        pr_json_text_or_null(run->rolled_back_at), "sealed_at", pr_json_text_or_null(run->sealed_at),
+                        "checkpoints", checkpoints);
 }
 
 static json_t *s_rollbacks_to_json(const pr_points_t *points) {
     json_t *list = json_array();
     for (size_t i = 0; i < points->rollbacks_count; i++) {
         const pr_point_rollback_t *rollback = &points->rollbacks[i];
-        json_array_append_new(
-            list, json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "rollback", (json_int_t)rollback->number,
-                            "reason", rollback->reason, "from", (json_int_t)rollback->from, "to",
-                            (json_int_t)rollback->to, "checkpoints", (json_int_t)rollback->checkpoints, "rows_deleted",
-                            (json_int_t)rollback->rows_deleted, "rows_restored", (json_int_t)rollback->rows_restored,
-                            "rows_left", (json_int_t)rollback->rows_left, "made_at", rollback->made_at));
+        pr_json_append(list, pr_json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "rollback",
+                                          (json_int_t)rollback->number, "reason", rollback->reason, "from",
+                                          (json_int_t)rollback->from, "to", (json_int_t)rollback->to, "checkpoints",
+                                          (json_int_t)rollback->checkpoints, "rows_deleted",
+                                          (json_int_t)rollback->rows_deleted, "rows_restored",
+                                          (json_int_t)rollback->rows_restored, "rows_left",
+                                          (json_int_t)rollback->rows_left, "made_at", rollback->made_at));
     }
     return list;
 }
@@ -252,9 +251,9 @@ static json_t *s_rollbacks_to_json(const pr_points_t *points) {
 static json_t *s_names_to_json(const pr_points_t *points) {
     json_t *list = json_array();
     for (size_t i = 0; i < points->names_count; i++)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:I, s:s}", "name", points->names[i].name, "checkpoint",
-                                        (json_int_t)points->names[i].checkpoint, "made_at", points->names[i].made_at));
+        pr_json_append(list,
+                       pr_json_pack("{s:s, s:I, s:s}", "name", points->names[i].name, "checkpoint",
+                                    (json_int_t)points->names[i].checkpoint, "made_at", points->names[i].made_at));
     return list;
 }
 
@@ -271,19 +270,19 @@ int pr_points_to_json(const pr_points_t *points, sqlite3 *db, int64_t run, json_
             if (points->points[i].run != points->runs[r].number)
                 continue;
             result = s_rows_to_json(db, statement, points->points[i].number, &rows, err);
-            json_array_append_new(checkpoints, s_point_to_json(points, &points->points[i], rows));
+            pr_json_append(checkpoints, s_point_to_json(points, &points->points[i], rows));
         }
-        json_array_append_new(runs, s_run_to_json(&points->runs[r], checkpoints));
+        pr_json_append(runs, s_run_to_json(&points->runs[r], checkpoints));
     }
     sqlite3_finalize(statement);
     if (result < 0) {
         json_decref(runs);
         return result;
     }
-    *ret_json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "target", points->target, "bytes",
-                          (json_int_t)points->bytes, "newest", (json_int_t)points->newest, "reversible_to",
-                          (json_int_t)points->reversible_to, "undo_checkpoints", (json_int_t)points->undo_points,
-                          "undo_bytes", (json_int_t)points->undo_bytes, "names", s_names_to_json(points), "runs", runs,
-                          "rollbacks", s_rollbacks_to_json(points));
+    *ret_json = pr_json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "target", points->target, "bytes",
+                             (json_int_t)points->bytes, "newest", (json_int_t)points->newest, "reversible_to",
+                             (json_int_t)points->reversible_to, "undo_checkpoints", (json_int_t)points->undo_points,
+                             "undo_bytes", (json_int_t)points->undo_bytes, "names", s_names_to_json(points), "runs",
+                             runs, "rollbacks", s_rollbacks_to_json(points));
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/text.h"
 #include "control/format.h"
 
 enum {
@@ -19,6 +20,7 @@ enum {
     s_columns_min = 20,
     s_columns_default = 80,
     s_table_bytes = 8192,
+    s_line_bytes = 3900,
     s_lines_max = 8
 };
 
@@ -290,7 +292,9 @@ void pr_view_say(pr_view_t *view, const char *line) {
     char data[4096];
     pr_text_t text = {.data = data, .size = sizeof data};
     s_put_clear(&text, view, s_columns());
-    s_put(&text, "%.3900s\n", line);
+    char shown[s_line_bytes];
+    pr_text_fit(line, strlen(line), shown, sizeof shown);
+    s_put(&text, "%s\n", shown);
     s_write(&text);
 }
 

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/json.h"
+#include "common/text.h"
+#include "common/utf8.h"
 #include "control/command.h"
 #include "control/format.h"
 #include "control/ledger.h"
@@ -73,10 +76,7 @@ static bool s_rolled_back(const pr_rejects_t *rejects, int64_t run) {
 static json_t *s_text(sqlite3_stmt *row, int column) {
     if (sqlite3_column_type(row, column) == SQLITE_NULL)
         return json_null();
-    char *text = pr_format_clean(pr_xstrdup(pr_ledger_text(row, column)));
-    json_t *result = json_string(text);
-    free(text);
-    return result;
+    return pr_json_text(pr_ledger_text(row, column));
 }
 
 /* Bytes as hexadecimal digits. *Returns new*. */
@@ -84,7 +84,7 @@ static json_t *s_hex(const unsigned char *data, size_t size) {
     char *digits = pr_xcalloc(2 * size + 1, 1);
     for (size_t i = 0; i < size; i++)
         snprintf(digits + 2 * i, 3, "%02x", data[i]);
-    json_t *result = json_string(digits);
+    json_t *result = pr_json_text(digits);
     free(digits);
     return result;
 }
@@ -92,20 +92,19 @@ static json_t *s_hex(const unsigned char *data, size_t size) {
 static json_t *s_reject_to_json(const pr_rejects_t *rejects, sqlite3_stmt *row) {
     const unsigned char *raw = sqlite3_column_blob(row, C_RAW);
     size_t size = (size_t)sqlite3_column_bytes(row, C_RAW);
-    json_t *text = json_stringn(raw != NULL ? (const char *)raw : "", size); /* NULL if it is not UTF-8 */
-    json_t *reject = json_pack(
+    bool is_text = pr_utf8_is_valid((const char *)raw, size);
+    json_t *reject = pr_json_pack(
         "{s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "reject",
         (json_int_t)sqlite3_column_int64(row, C_REJECT), "run", (json_int_t)sqlite3_column_int64(row, C_RUN), "reason",
         s_text(row, C_REASON), "stream", s_text(row, C_STREAM), "path", s_text(row, C_PATH), "offset",
         (json_int_t)sqlite3_column_int64(row, C_OFFSET), "length", (json_int_t)sqlite3_column_int64(row, C_LENGTH),
         "ordinal", (json_int_t)sqlite3_column_int64(row, C_ORDINAL), "field", s_text(row, C_FIELD), "detail",
-        s_text(row, C_DETAIL), "raw", text != NULL ? text : json_null());
-    if (text == NULL && raw != NULL)
-        json_object_set_new(reject, "raw_hex", s_hex(raw, size));
+        s_text(row, C_DETAIL), "raw", is_text ? pr_json_text_bytes((const char *)raw, size) : json_null());
+    if (!is_text)
+        pr_json_set(reject, "raw_hex", s_hex(raw, size));
     bool retried = sqlite3_column_type(row, C_RETRIED) != SQLITE_NULL;
-    json_object_set_new(reject, "retried_by",
-                        retried ? json_integer(sqlite3_column_int64(row, C_RETRIED)) : json_null());
-    json_object_set_new(reject, "rolled_back", json_boolean(s_rolled_back(rejects, sqlite3_column_int64(row, C_RUN))));
+    pr_json_set(reject, "retried_by", retried ? json_integer(sqlite3_column_int64(row, C_RETRIED)) : json_null());
+    pr_json_set(reject, "rolled_back", json_boolean(s_rolled_back(rejects, sqlite3_column_int64(row, C_RUN))));
     return reject;
 }
 
@@ -113,12 +112,15 @@ static void s_print_reject(const pr_rejects_t *rejects, sqlite3_stmt *row) {
     const char *raw = sqlite3_column_blob(row, C_RAW);
     char *record = pr_format_record(raw != NULL ? raw : "", (size_t)sqlite3_column_bytes(row, C_RAW));
     char *detail = pr_format_record(pr_ledger_text(row, C_DETAIL), strlen(pr_ledger_text(row, C_DETAIL)));
-    const char *field = pr_ledger_text(row, C_FIELD);
+    pr_text_line_t reason = pr_text_line(pr_ledger_text(row, C_REASON));
+    pr_text_line_t stream = pr_text_line(pr_ledger_text(row, C_STREAM));
+    pr_text_line_t path = pr_text_line(pr_ledger_text(row, C_PATH));
+    pr_text_line_t field = pr_text_line(pr_ledger_text(row, C_FIELD));
     int64_t run = sqlite3_column_int64(row, C_RUN);
     printf("reject %lld, run %lld%s: %s in %s%s%s%s%s\n", (long long)sqlite3_column_int64(row, C_REJECT),
-           (long long)run, s_rolled_back(rejects, run) ? " (rolled back)" : "", pr_ledger_text(row, C_REASON),
-           pr_ledger_text(row, C_STREAM), *field != '\0' ? "." : "", field, *detail != '\0' ? ": " : "", detail);
-    printf("  %s:%lld, record %lld", pr_ledger_text(row, C_PATH), (long long)sqlite3_column_int64(row, C_OFFSET),
+           (long long)run, s_rolled_back(rejects, run) ? " (rolled back)" : "", reason.text, stream.text,
+           *field.text != '\0' ? "." : "", field.text, *detail != '\0' ? ": " : "", detail);
+    printf("  %s:%lld, record %lld", path.text, (long long)sqlite3_column_int64(row, C_OFFSET),
            (long long)sqlite3_column_int64(row, C_ORDINAL));
     if (sqlite3_column_type(row, C_RETRIED) != SQLITE_NULL)
         printf(", tried again by run %lld", (long long)sqlite3_column_int64(row, C_RETRIED));
@@ -172,15 +174,14 @@ static int s_list(sqlite3 *db, const pr_rejects_t *rejects, pr_error_t *err) {
         result = 0;
         count++;
         if (rejects->json)
-            json_array_append_new(list, s_reject_to_json(rejects, statement));
+            pr_json_append(list, s_reject_to_json(rejects, statement));
         else
             s_print_reject(rejects, statement);
     }
     sqlite3_finalize(statement);
     if (result == 0 && rejects->json) {
-        json_t *root = json_pack("{s:O}", "rejects", list);
-        json_dumpf(root, stdout, JSON_INDENT(2));
-        printf("\n");
+        json_t *root = pr_json_pack("{s:O}", "rejects", list);
+        pr_json_print(root, JSON_INDENT(2), stdout);
         json_decref(root);
     } else if (result == 0) {
         s_print_count(rejects, count, total);

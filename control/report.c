@@ -9,12 +9,12 @@
 #include <time.h>
 
 #include "common/alloc.h"
-#include "control/format.h"
+#include "common/text.h"
 #include "control/report_proof.h"
 
 /* A text as a report holds it. *Returns new*. */
 static char *s_copy(const char *text) {
-    return pr_format_clean(pr_xstrdup(text != NULL ? text : ""));
+    return pr_text_escape(text != NULL ? text : "");
 }
 
 /* The time in UTC. *Returns new*. */
@@ -229,7 +229,8 @@ void pr_report_set_command(pr_report_t *report, int argc, char *const *argv) {
         command = longer;
     }
     free(report->command);
-    report->command = pr_format_clean(command);
+    report->command = pr_text_escape(command);
+    free(command);
 }
 
 void pr_report_add_source(pr_report_t *report, const pr_plan_source_t *source) {

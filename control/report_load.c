@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "control/format.h"
+#include "common/text.h"
 #include "control/report.h"
 
 static const char S_SQL_SOURCES[] =
@@ -105,18 +105,17 @@ static void s_add_tally(pr_report_t *report, sqlite3_stmt *row) {
 
 static void s_add_table(pr_report_t *report, sqlite3_stmt *row) {
     report->tables = pr_xrealloc(report->tables, (report->tables_count + 1) * sizeof *report->tables);
-    report->tables[report->tables_count++] =
-        (pr_report_table_t){.table = pr_format_clean(pr_xstrdup(pr_ledger_text(row, 0))),
-                            .inserted = s_count(row, 1),
-                            .updated = s_count(row, 2),
-                            .rows = -1};
+    report->tables[report->tables_count++] = (pr_report_table_t){.table = pr_text_escape(pr_ledger_text(row, 0)),
+                                                                 .inserted = s_count(row, 1),
+                                                                 .updated = s_count(row, 2),
+                                                                 .rows = -1};
 }
 
 static void s_set_mapping(pr_report_t *report, sqlite3_stmt *row) {
     free(report->mapping_name);
     free(report->mapping_digest);
-    report->mapping_name = pr_format_clean(pr_xstrdup(pr_ledger_text(row, 0)));
-    report->mapping_digest = pr_format_clean(pr_xstrdup(pr_ledger_text(row, 1)));
+    report->mapping_name = pr_text_escape(pr_ledger_text(row, 0));
+    report->mapping_digest = pr_text_escape(pr_ledger_text(row, 1));
     report->null_text_keep = strcmp(pr_ledger_text(row, 2), "keep") == 0;
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "control/format.h"
+#include "common/text.h"
 #include "control/inventory.h"
 #include "control/report_parts.h"
 
@@ -63,7 +63,7 @@ static char *s_text(const pr_value_t *value) {
     case PR_REAL:
         return pr_xasprintf("%.15g", value->real);
     case PR_TEXT:
-        return pr_format_clean(pr_xstrndup(value->text.data, value->text.size));
+        return pr_text_escape_bytes(value->text.data, value->text.size);
     case PR_NULL:
         break;
     }
@@ -189,7 +189,7 @@ static char *s_sql_stored(const pr_spread_t *spread) {
 static char *s_cell(sqlite3_stmt *row, int column) {
     if (sqlite3_column_type(row, column) == SQLITE_NULL)
         return NULL;
-    return pr_format_clean(pr_xstrdup(pr_ledger_text(row, column)));
+    return pr_text_escape(pr_ledger_text(row, column));
 }
 
 /* Count one row of s_sql_stored, if its group is one of ours. */

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/file.h"
+#include "common/json.h"
 #include "common/sync.h"
 #include "control/report.h"
 
@@ -15,20 +16,10 @@ static int s_cannot(const char *path, pr_error_t *err) {
     return pr_error_set(err, PR_E_CONFIG, "%s: cannot write the report: %s", path, strerror(errno));
 }
 
-/* Write a text as FOLDER/NAME: a new file, on the disk, renamed. */
+/* Write a text as FOLDER/NAME. */
 static int s_write(const char *folder, const char *name, const char *text, pr_error_t *err) {
     char *path = pr_xasprintf("%s/%s", folder, name);
-    char *temporary = pr_xasprintf("%s.new", path);
-    int result = 0;
-    FILE *out = fopen(temporary, "we");
-    bool written = out != NULL && fputs(text, out) != EOF && fflush(out) == 0 && fsync(fileno(out)) == 0;
-    if (out != NULL && fclose(out) != 0)
-        written = false;
-    if (!written || rename(temporary, path) < 0)
-        result = s_cannot(path, err);
-    if (result < 0 && out != NULL)
-        remove(temporary);
-    free(temporary);
+    int result = pr_file_write_text(path, text, 0666, 1) < 0 ? s_cannot(path, err) : 0;
     free(path);
     return result;
 }
@@ -38,13 +29,13 @@ int pr_report_write(const pr_report_t *report, const char *folder, pr_report_lan
     if (!made && errno != EEXIST)
         return pr_error_set(err, PR_E_CONFIG, "%s: cannot make the folder of the report: %s", folder, strerror(errno));
     json_t *json = pr_report_to_json(report);
-    char *dump = json_dumps(json, JSON_INDENT(2));
+    char *dump = pr_json_dump(json, JSON_INDENT(2));
     char *text = pr_xasprintf("%s\n", dump);
     char *page = pr_report_to_markdown(report, language);
     int result = s_write(folder, "report.json", text, err);
     if (result == 0)
         result = s_write(folder, "report.md", page, err);
-    if (result == 0 && (pr_sync_path(folder) < 0 || (made && pr_sync_parent(folder) < 0)))
+    if (result == 0 && made && pr_sync_parent(folder) < 0)
         result = s_cannot(folder, err);
     free(page);
     free(text);

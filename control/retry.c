@@ -21,6 +21,8 @@
 
 #include "common/alloc.h"
 #include "common/export.h"
+#include "common/file.h"
+#include "common/text.h"
 #include "control/begin.h"
 #include "control/command.h"
 #include "control/format.h"
@@ -99,7 +101,7 @@ static pr_retry_file_t *s_file_for(pr_retry_t *retry, const char *stream, bool w
             pr_xasprintf("%s/rejects-%zu%s.json", retry->folder, retry->count + 1, wrangler ? "-wrangler" : "");
         *last = (pr_retry_file_t){.path = path, .stream = pr_xstrdup(stream), .wrangler = wrangler};
         retry->count++;
-        last->out = fopen(path, "we");
+        last->out = pr_file_create(path, 0600);
         if (last->out == NULL) {
             s_cannot_write(path, err);
             return NULL;
@@ -159,7 +161,7 @@ static int s_choose_files(const pr_retry_t *retry, const char *mapping_path, con
             paths[count++] = file->path;
         else
             printf("%s rejected record%s of %s cannot be tried again and stay%s rejected: %s: %s\n",
-                   pr_format_count(file->records).text, file->records == 1 ? "" : "s", file->stream,
+                   pr_format_count(file->records).text, file->records == 1 ? "" : "s", pr_text_line(file->stream).text,
                    file->records == 1 ? "s" : "", pr_error_name((int)why.code), why.text);
         pr_export_destroy(&export);
     }

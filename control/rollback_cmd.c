@@ -8,7 +8,9 @@
 
 #include "common/alloc.h"
 #include "common/daemon.h"
+#include "common/json.h"
 #include "common/rollback.h"
+#include "common/text.h"
 #include "control/command.h"
 #include "control/format.h"
 #include "control/hold.h"
@@ -80,8 +82,7 @@ static bool s_is_there(const pr_rollback_report_t *plan, const pr_ledger_run_t *
 
 static void s_print_json(const pr_rollback_view_t *view) {
     json_t *root = pr_rollback_view_to_json(view);
-    json_dumpf(root, stdout, JSON_INDENT(2));
-    printf("\n");
+    pr_json_print(root, JSON_INDENT(2), stdout);
     json_decref(root);
 }
 
@@ -156,7 +157,7 @@ static int s_rollback(pr_hold_t *hold, const pr_rollback_words_t *words, pr_erro
         result = pr_ledger_runs(hold->db, NULL, &runs, &count, err);
     pr_hold_close(hold); /* the rollback has connections of its own */
     if (result == 0) {
-        char *target = pr_format_clean(pr_xstrdup(words->target));
+        char *target = pr_text_escape(words->target);
         const pr_ledger_run_t *continues = s_find_run(runs, count, plan->continues);
         pr_rollback_view_t view = {.target = target,
                                    .dry_run = words->dry_run,

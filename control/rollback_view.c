@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/json.h"
+#include "common/text.h"
 #include "control/format.h"
 
 enum { s_kinds = PR_CONFLICT_SCHEMA + 1, s_table_width = 14 };
@@ -46,7 +48,7 @@ static void s_print_names(const pr_rollback_report_t *report, FILE *out) {
     if (report->names_count > 0)
         fprintf(out, "  names that go: ");
     for (size_t i = 0; i < report->names_count; i++)
-        fprintf(out, "%s%s", i > 0 ? ", " : "", report->names[i]);
+        fprintf(out, "%s%s", i > 0 ? ", " : "", pr_text_line(report->names[i]).text);
     if (report->names_count > 0)
         fputc('\n', out);
 }
@@ -113,7 +115,7 @@ static void s_print_kept_counters(const pr_rollback_report_t *result, FILE *out)
     for (size_t i = 0; i < result->tables_count; i++) {
         if (!result->tables[i].sequence_kept)
             continue;
-        fprintf(out, "%s%s", between, result->tables[i].table);
+        fprintf(out, "%s%s", between, pr_text_line(result->tables[i].table).text);
         between = ", ";
         any = true;
     }
@@ -157,15 +159,15 @@ void pr_rollback_view_result(const pr_rollback_view_t *view, FILE *out) {
 /* ---- conflicts ---- */
 
 static void s_print_conflict(const pr_conflict_t *conflict, FILE *out) {
-    fprintf(out, "  %s: %s", pr_conflict_word(conflict->kind), conflict->table);
+    fprintf(out, "  %s: %s", pr_conflict_word(conflict->kind), pr_text_line(conflict->table).text);
     if (*conflict->key != '\0')
-        fprintf(out, " %s", conflict->key);
+        fprintf(out, " %s", pr_text_line(conflict->key).text);
     if (*conflict->column != '\0')
-        fprintf(out, ", column %s", conflict->column);
+        fprintf(out, ", column %s", pr_text_line(conflict->column).text);
     if (*conflict->ours != '\0')
-        fprintf(out, ": ours %s, theirs %s\n", conflict->ours, conflict->theirs);
+        fprintf(out, ": ours %s, theirs %s\n", pr_text_line(conflict->ours).text, pr_text_line(conflict->theirs).text);
     else
-        fprintf(out, ": theirs %s\n", conflict->theirs);
+        fprintf(out, ": theirs %s\n", pr_text_line(conflict->theirs).text);
 }
 
 void pr_rollback_view_conflicts(const pr_rollback_view_t *view, FILE *out) {
@@ -195,24 +197,23 @@ static json_t *s_report_to_json(const pr_rollback_report_t *report) {
     json_t *tables = json_array();
     for (size_t i = 0; i < report->runs_count; i++) {
         const pr_rollback_run_t *run = &report->runs[i];
-        json_array_append_new(runs, json_pack("{s:I, s:b, s:I, s:I}", "run", (json_int_t)run->number, "whole",
-                                              (int)run->whole, "checkpoints", (json_int_t)run->checkpoints, "records",
-                                              (json_int_t)run->records));
+        pr_json_append(runs,
+                       pr_json_pack("{s:I, s:b, s:I, s:I}", "run", (json_int_t)run->number, "whole", (int)run->whole,
+                                    "checkpoints", (json_int_t)run->checkpoints, "records", (json_int_t)run->records));
     }
     for (size_t i = 0; i < report->names_count; i++)
-        json_array_append_new(names, json_string(report->names[i]));
+        pr_json_append(names, pr_json_text(report->names[i]));
     for (size_t i = 0; i < report->tables_count; i++) {
         const pr_rollback_table_t *table = &report->tables[i];
-        json_array_append_new(tables,
-                              json_pack("{s:s, s:I, s:I, s:I, s:b}", "table", table->table, "deleted",
-                                        (json_int_t)table->deleted, "restored", (json_int_t)table->restored, "left",
-                                        (json_int_t)table->left, "sequence_kept", (int)table->sequence_kept));
+        pr_json_append(tables, pr_json_pack("{s:s, s:I, s:I, s:I, s:b}", "table", table->table, "deleted",
+                                            (json_int_t)table->deleted, "restored", (json_int_t)table->restored, "left",
+                                            (json_int_t)table->left, "sequence_kept", (int)table->sequence_kept));
     }
-    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I}", "from", (json_int_t)report->from, "to",
-                     (json_int_t)report->to, "checkpoints", (json_int_t)report->checkpoints, "runs", runs, "names",
-                     names, "tables", tables, "continues",
-                     report->continues > 0 ? json_integer(report->continues) : json_null(), "position_records",
-                     (json_int_t)report->position_records);
+    return pr_json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I}", "from", (json_int_t)report->from, "to",
+                        (json_int_t)report->to, "checkpoints", (json_int_t)report->checkpoints, "runs", runs, "names",
+                        names, "tables", tables, "continues",
+                        report->continues > 0 ? json_integer(report->continues) : json_null(), "position_records",
+                        (json_int_t)report->position_records);
 }
 
 json_t *pr_rollback_view_to_json(const pr_rollback_view_t *view) {
@@ -220,14 +221,14 @@ json_t *pr_rollback_view_to_json(const pr_rollback_view_t *view) {
     json_t *conflicts = json_array();
     for (size_t i = 0; result != NULL && i < result->conflicts_count; i++) {
         const pr_conflict_t *conflict = &result->conflicts[i];
-        json_array_append_new(conflicts,
-                              json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s}", "kind", pr_conflict_word(conflict->kind),
-                                        "checkpoint", (json_int_t)conflict->checkpoint, "table", conflict->table, "key",
-                                        conflict->key, "column", conflict->column, "ours", conflict->ours, "theirs",
-                                        conflict->theirs));
+        pr_json_append(conflicts,
+                       pr_json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:s}", "kind", pr_conflict_word(conflict->kind),
+                                    "checkpoint", (json_int_t)conflict->checkpoint, "table", conflict->table, "key",
+                                    conflict->key, "column", conflict->column, "ours", conflict->ours, "theirs",
+                                    conflict->theirs));
     }
-    return json_pack("{s:s, s:b, s:b, s:o, s:o, s:I, s:o}", "target", view->target, "dry_run", (int)view->dry_run,
-                     "keep_theirs", (int)view->keep_theirs, "plan", s_report_to_json(view->plan), "result",
-                     result != NULL && !view->conflict ? s_report_to_json(result) : json_null(), "conflicts_total",
-                     (json_int_t)(result != NULL ? result->conflicts_total : 0), "conflicts", conflicts);
+    return pr_json_pack("{s:s, s:b, s:b, s:o, s:o, s:I, s:o}", "target", view->target, "dry_run", (int)view->dry_run,
+                        "keep_theirs", (int)view->keep_theirs, "plan", s_report_to_json(view->plan), "result",
+                        result != NULL && !view->conflict ? s_report_to_json(result) : json_null(), "conflicts_total",
+                        (json_int_t)(result != NULL ? result->conflicts_total : 0), "conflicts", conflicts);
 }

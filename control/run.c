@@ -237,6 +237,8 @@ int pr_run_configure(const char *command, const pr_run_options_t *options, const
         s_set_the_rest(config, options);
         result = s_check_together(command, config, err);
     }
+    if (result == 0) /* the words are UTF-8, but what they were made absolute with need not be */
+        result = pr_config_check_paths(config, err);
     if (result < 0)
         pr_config_destroy(&config);
     else

@@ -10,6 +10,8 @@
 
 #include "common/alloc.h"
 #include "common/daemon.h"
+#include "common/json.h"
+#include "common/text.h"
 #include "control/command.h"
 #include "control/format.h"
 #include "control/ledger.h"
@@ -93,12 +95,6 @@ static void s_print_run(const pr_ledger_run_t *run) {
         printf("  sealed on %s: it cannot be taken back\n", run->sealed_at);
 }
 
-/* What a stage's process says last was wrong, fit for a terminal. *Returns new*. */
-static char *s_last_error(const pr_watch_stage_t *stage) {
-    const char *text = stage->counters.last_error.data;
-    return pr_format_record(text, strlen(text));
-}
-
 static void s_print_stages(const pr_status_t *status) {
     printf("\n%-16s %-6s %14s %12s %12s %12s %10s %8s\n", "stage", "state", "records", "unchanged", "rejected",
            "batches", "up", "restarts");
@@ -114,23 +110,20 @@ static void s_print_stages(const pr_status_t *status) {
                pr_format_count(counters->records_ok).text, pr_format_count(counters->records_unchanged).text,
                pr_format_count(counters->records_rejected).text, pr_format_count(counters->batches).text,
                pr_format_clock(up_s > 0 ? up_s : 0).text, pr_status_restarts(stage));
-        if (*counters->last_error.data != '\0') {
-            char *error = s_last_error(stage);
-            printf("  last error: %s\n", error);
-            free(error);
-        }
+        if (*counters->last_error.data != '\0')
+            printf("  last error: %s\n", pr_text_line(counters->last_error.data).text);
     }
 }
 
 static void s_print(const pr_status_t *status) {
     if (status->where.target != NULL)
-        printf("target %s\n", status->where.target);
+        printf("target %s\n", pr_text_line(status->where.target).text);
     for (size_t i = 0; i < status->runs_count; i++)
         s_print_run(&status->runs[i]);
     if (status->where.target != NULL && status->runs_count == 0)
         printf("no runs\n");
     if (status->watch != NULL && !status->configured)
-        printf("%s: no run is on there\n", status->where.run_dir);
+        printf("%s: no run is on there\n", pr_text_line(status->where.run_dir).text);
     if (status->watch != NULL)
         s_print_stages(status);
 }
@@ -139,14 +132,13 @@ static void s_print_json(const pr_status_t *status) {
     json_t *runs = json_array();
     json_t *stages = json_array();
     for (size_t i = 0; i < status->runs_count; i++)
-        json_array_append_new(runs, pr_status_json_run(&status->runs[i]));
+        pr_json_append(runs, pr_status_json_run(&status->runs[i]));
     for (size_t i = 0; i < status->stages_count; i++)
-        json_array_append_new(stages, pr_status_json_stage(&status->stages[i]));
-    json_t *root = json_pack("{s:s?, s:s?, s:o, s:o, s:o}", "target", status->where.target, "run_dir",
-                             status->watch != NULL ? status->where.run_dir : NULL, "runs", runs, "progress",
-                             pr_status_json_progress(status->progress), "stages", stages);
-    json_dumpf(root, stdout, JSON_INDENT(2));
-    printf("\n");
+        pr_json_append(stages, pr_status_json_stage(&status->stages[i]));
+    json_t *root = pr_json_pack("{s:s?, s:s?, s:o, s:o, s:o}", "target", status->where.target, "run_dir",
+                                status->watch != NULL ? status->where.run_dir : NULL, "runs", runs, "progress",
+                                pr_status_json_progress(status->progress), "stages", stages);
+    pr_json_print(root, JSON_INDENT(2), stdout);
     json_decref(root);
 }
 
@@ -180,9 +172,6 @@ static int s_status(pr_status_t *status, bool folder_given, bool config_given, b
     /* A default run folder that is not there says nothing; one that was asked for does. */
     if (folder_given || status->configured)
         s_listen(status);
-    if (status->where.target != NULL)
-        pr_format_clean(status->where.target);
-    pr_format_clean(status->where.run_dir);
     if (json)
         s_print_json(status);
     else

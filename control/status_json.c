@@ -2,15 +2,10 @@
 /* Runs, stages and progress as JSON. */
 #include "control/status_json.h"
 
-#include "control/format.h"
-
-/* A time that may not have come. *Returns new*. */
-static json_t *s_time(const char *text) {
-    return *text != '\0' ? json_string(text) : json_null();
-}
+#include "common/json.h"
 
 json_t *pr_status_json_run(const pr_ledger_run_t *run) {
-    json_t *json = json_pack(
+    json_t *json = pr_json_pack(
         "{s:I, s:s, s:s, s:s, s:s, s:s, s:s?, s:f, s:o, s:s?}", "number", (json_int_t)run->number, "id", run->id,
         "kind", run->kind, "state", pr_ledger_state(run), "mapping", run->mapping, "started_at", run->started_at,
         "ended_at", *run->ended_at != '\0' ? run->ended_at : NULL, "seconds", run->seconds, "outcome",
@@ -29,13 +24,13 @@ json_t *pr_status_json_run(const pr_ledger_run_t *run) {
                    {"failures", run->failures},
                    {"rejects_open", run->rejects_open}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        json_object_set_new(json, numbers[i].key, json_integer((json_int_t)numbers[i].value));
-    json_object_set_new(json, "rolled_back_at", s_time(run->rolled_back_at));
-    json_object_set_new(json, "sealed_at", s_time(run->sealed_at));
-    json_object_set_new(json, "checkpoint", json_integer(run->checkpoint));
-    json_object_set_new(json, "position",
-                        json_pack("{s:I, s:I, s:I}", "source", (json_int_t)run->source, "ordinal",
-                                  (json_int_t)run->ordinal, "offset", (json_int_t)run->offset));
+        pr_json_set(json, numbers[i].key, json_integer((json_int_t)numbers[i].value));
+    pr_json_set(json, "rolled_back_at", pr_json_text_or_null(run->rolled_back_at));
+    pr_json_set(json, "sealed_at", pr_json_text_or_null(run->sealed_at));
+    pr_json_set(json, "checkpoint", json_integer(run->checkpoint));
+    pr_json_set(json, "position",
+                pr_json_pack("{s:I, s:I, s:I}", "source", (json_int_t)run->source, "ordinal", (json_int_t)run->ordinal,
+                             "offset", (json_int_t)run->offset));
     return json;
 }
 
@@ -47,7 +42,7 @@ static json_t *s_json_u64(uint64_t value) {
 static json_t *s_json_list(pr_wire_list_t value) {
     json_t *list = json_array();
     for (size_t i = 0; i < PR_WIRE_LIST; i++)
-        json_array_append_new(list, s_json_u64(value.at[i]));
+        pr_json_append(list, s_json_u64(value.at[i]));
     return list;
 }
 
@@ -60,20 +55,20 @@ static json_t *s_json_u32(uint32_t value) {
 }
 
 static json_t *s_json_text(pr_wire_text_t value) {
-    return json_string(pr_format_clean(value.data));
+    return pr_json_text(value.data);
 }
 
 json_t *pr_status_json_stage(const pr_watch_stage_t *stage) {
-    json_t *json = json_pack("{s:s, s:I, s:b}", "stage", pr_stage_word(stage->stage), "instance",
-                             (json_int_t)stage->instance, "up", (int)stage->up);
+    json_t *json = pr_json_pack("{s:s, s:I, s:b}", "stage", pr_stage_word(stage->stage), "instance",
+                                (json_int_t)stage->instance, "up", (int)stage->up);
     if (!stage->up)
         return json;
     json_t *counters = json_object();
-#define F(type, name, sentence) json_object_set_new(counters, #name, s_json_##type(stage->counters.name));
+#define F(type, name, sentence) pr_json_set(counters, #name, s_json_##type(stage->counters.name));
     PR_FIELDS_COUNTERS(F)
 #undef F
-    json_object_set_new(json, "restarts", json_integer((json_int_t)pr_status_restarts(stage)));
-    json_object_set_new(json, "counters", counters);
+    pr_json_set(json, "restarts", json_integer((json_int_t)pr_status_restarts(stage)));
+    pr_json_set(json, "counters", counters);
     return json;
 }
 
@@ -84,7 +79,7 @@ uint32_t pr_status_restarts(const pr_watch_stage_t *stage) {
 json_t *pr_status_json_progress(const pr_msg_progress_t *progress) {
     if (progress == NULL)
         return json_null();
-    return json_pack("{s:s, s:o, s:o, s:I}", "state", pr_watch_state_word(progress->state), "committed",
-                     s_json_u64(progress->committed), "validated", s_json_u64(progress->validated), "checkpoint",
-                     (json_int_t)progress->checkpoint);
+    return pr_json_pack("{s:s, s:o, s:o, s:I}", "state", pr_watch_state_word(progress->state), "committed",
+                        s_json_u64(progress->committed), "validated", s_json_u64(progress->validated), "checkpoint",
+                        (json_int_t)progress->checkpoint);
 }

@@ -36,6 +36,7 @@
 #undef lines
 
 #include "common/alloc.h"
+#include "common/text.h"
 #include "control/format.h"
 
 enum {
@@ -672,7 +673,8 @@ void pr_top_screen_draw(pr_top_screen_t *screen, const pr_top_view_t *view, cons
     char waiting[1200] = "";
     getmaxyx(stdscr, screen->rows, screen->columns);
     if (view->up_count == 0)
-        snprintf(waiting, sizeof waiting, "no stage is up in %s; waiting%s", run_dir, screen->glyphs->more);
+        snprintf(waiting, sizeof waiting, "no stage is up in %s; waiting%s", pr_text_line(run_dir).text,
+                 screen->glyphs->more);
     erase();
     s_draw_title(screen, view, paused);
     if (!view->anyone && *view->outcome == '\0')

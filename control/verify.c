@@ -24,6 +24,7 @@
 #include "common/config.h"
 #include "common/daemon.h"
 #include "common/export_cut.h"
+#include "common/json.h"
 #include "common/sql_open.h"
 #include "control/api_check.h"
 #include "control/command.h"
@@ -368,12 +369,11 @@ static void s_print_json(const s_verify_t *self) {
             const pr_verify_stream_t *counts = &self->view.streams[i];
             if (strcmp(json_string_value(json_object_get(stream, "stream")), counts->name) != 0)
                 continue;
-            json_object_set_new(stream, "proved", json_integer((json_int_t)counts->proved));
-            json_object_set_new(stream, "failures", json_integer((json_int_t)counts->failures));
+            pr_json_set(stream, "proved", json_integer((json_int_t)counts->proved));
+            pr_json_set(stream, "failures", json_integer((json_int_t)counts->failures));
         }
     }
-    json_dumpf(json, stdout, JSON_INDENT(2));
-    printf("\n");
+    pr_json_print(json, JSON_INDENT(2), stdout);
     json_decref(json);
 }
 

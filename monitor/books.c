@@ -7,8 +7,8 @@
 
 #include "common/alloc.h"
 #include "common/daemon.h"
+#include "common/json.h"
 #include "common/reject.h"
-#include "control/format.h"
 #include "control/ledger.h"
 #include "control/status_json.h"
 #include "monitor/last_report.h"
@@ -73,28 +73,25 @@ void pr_books_destroy(pr_books_t **books) {
 static json_t *s_text(sqlite3_stmt *row, int column) {
     if (sqlite3_column_type(row, column) == SQLITE_NULL)
         return json_null();
-    char *text = pr_xstrdup(pr_ledger_text(row, column));
-    json_t *json = json_string(pr_format_clean(text));
-    free(text);
-    return json;
+    return pr_json_text(pr_ledger_text(row, column));
 }
 
 static json_t *s_checkpoint_to_json(sqlite3_stmt *row) {
     sqlite3_int64 pending = sqlite3_column_int64(row, 6);
     sqlite3_int64 failed = sqlite3_column_int64(row, 7);
     int validated = failed > 0 ? 2 : pending > 0 ? 0 : 1;
-    return json_pack("{s:I, s:I, s:I, s:o, s:I, s:I, s:i, s:I, s:I, s:o}", "first",
-                     (json_int_t)sqlite3_column_int64(row, 0), "number", (json_int_t)sqlite3_column_int64(row, 1),
-                     "commits", (json_int_t)sqlite3_column_int64(row, 2), "committed_at", s_text(row, 3), "records",
-                     (json_int_t)sqlite3_column_int64(row, 4), "rejected", (json_int_t)sqlite3_column_int64(row, 5),
-                     "validated", validated, "pending", (json_int_t)pending, "failed", (json_int_t)failed, "name",
-                     s_text(row, 8));
+    return pr_json_pack("{s:I, s:I, s:I, s:o, s:I, s:I, s:i, s:I, s:I, s:o}", "first",
+                        (json_int_t)sqlite3_column_int64(row, 0), "number", (json_int_t)sqlite3_column_int64(row, 1),
+                        "commits", (json_int_t)sqlite3_column_int64(row, 2), "committed_at", s_text(row, 3), "records",
+                        (json_int_t)sqlite3_column_int64(row, 4), "rejected", (json_int_t)sqlite3_column_int64(row, 5),
+                        "validated", validated, "pending", (json_int_t)pending, "failed", (json_int_t)failed, "name",
+                        s_text(row, 8));
 }
 
 static json_t *s_reject_to_json(sqlite3_stmt *row) {
     const char *sentence = pr_reject_sentence(pr_reject_from_word(pr_ledger_text(row, 0)));
-    return json_pack("{s:o, s:s, s:I}", "reason", s_text(row, 0), "sentence", sentence, "count",
-                     (json_int_t)sqlite3_column_int64(row, 1));
+    return pr_json_pack("{s:o, s:s, s:I}", "reason", s_text(row, 0), "sentence", sentence, "count",
+                        (json_int_t)sqlite3_column_int64(row, 1));
 }
 
 /* The rows of a statement about a run, as JSON, into list. */
@@ -107,7 +104,7 @@ static int s_read_rows(sqlite3 *db, const char *sql, int64_t run, json_t *(*to_j
         if (sqlite3_bind_parameter_count(statement) > 1)
             sqlite3_bind_int(statement, 2, PR_BOOKS_CHECKPOINTS);
         while ((result = pr_ledger_step(db, statement, err)) > 0)
-            json_array_append_new(list, to_json(statement));
+            pr_json_append(list, to_json(statement));
     }
     sqlite3_finalize(statement);
     return result;
@@ -120,7 +117,7 @@ static int s_read_target(pr_books_t *books, sqlite3 *db, pr_error_t *err) {
     if (result == 0 && count > 0) {
         const pr_ledger_run_t *newest = &runs[count - 1];
         for (size_t i = count > PR_BOOKS_RUNS ? count - PR_BOOKS_RUNS : 0; i < count; i++)
-            json_array_append_new(books->runs, pr_status_json_run(&runs[i]));
+            pr_json_append(books->runs, pr_status_json_run(&runs[i]));
         snprintf(books->newest, sizeof books->newest, "%s", newest->id);
         books->newest_total = newest->total;
         result = s_read_rows(db, S_SQL_CHECKPOINTS, newest->number, s_checkpoint_to_json, books->checkpoints, err);
@@ -137,7 +134,6 @@ static void s_read(pr_books_t *books, const pr_where_t *where) {
     if (where->target != NULL && pr_ledger_open(where->target, &db, &books->error) > 0)
         pr_ledger_close(db, s_read_target(books, db, &books->error), &books->error);
     books->report = pr_last_report(where);
-    pr_format_clean(books->error.text);
 }
 
 void pr_books_look(pr_books_t *books, const pr_where_t *where, int64_t now_ms, uint64_t mark,

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "common/json.h"
+
 /* Records a second; a position that went back (the books were rolled back) is no throughput. */
 static double s_rate(uint64_t now, uint64_t before, int64_t passed_ms) {
     return now >= before && passed_ms > 0 ? (double)(now - before) * 1000 / (double)passed_ms : -1;
@@ -38,8 +40,8 @@ json_t *pr_history_to_json(const pr_history_t *history) {
     size_t kept = history->count < PR_HISTORY_POINTS ? history->count : PR_HISTORY_POINTS;
     for (size_t i = history->count - kept; i < history->count; i++) {
         const pr_history_point_t *point = &history->points[i % PR_HISTORY_POINTS];
-        json_array_append_new(list, json_pack("[I, o, o]", (json_int_t)point->at_ms, s_to_json(point->committed),
-                                              s_to_json(point->validated)));
+        pr_json_append(list, pr_json_pack("[I, o, o]", (json_int_t)point->at_ms, s_to_json(point->committed),
+                                          s_to_json(point->validated)));
     }
     return list;
 }

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/alloc.h"
-#include "control/format.h"
+#include "common/json.h"
 
 enum {
     s_folders_max = 10000,  /* looked through, at most */
@@ -69,10 +69,10 @@ json_t *pr_last_report(const pr_where_t *where) {
         return json_null();
     }
     const json_t *run = json_object_get(report, "run");
-    json_t *summary = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "path", pr_format_clean(newest.path), "made_at",
-                                s_member(report, "made_at"), "run", s_member(run, "number"), "id", s_member(run, "id"),
-                                "state", s_member(run, "state"), "verdict", s_member(report, "verdict"), "outcome",
-                                s_member(report, "outcome"));
+    json_t *summary =
+        pr_json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "path", newest.path, "made_at", s_member(report, "made_at"),
+                     "run", s_member(run, "number"), "id", s_member(run, "id"), "state", s_member(run, "state"),
+                     "verdict", s_member(report, "verdict"), "outcome", s_member(report, "outcome"));
     json_decref(report);
     return summary;
 }

@@ -17,6 +17,8 @@
 #include "common/lock_wait.h"
 #include "common/log.h"
 #include "common/signals.h"
+#include "common/text.h"
+#include "common/utf8.h"
 #include "common/watchdog.h"
 #include "monitor/address.h"
 #include "monitor/monitor.h"
@@ -94,6 +96,12 @@ static int s_parse_arguments(int argc, char **argv, pr_arguments_t *ret_argument
     if (arguments.config == NULL && arguments.run_dir == NULL && arguments.target == NULL)
         return pr_error_set(err, PR_E_USAGE,
                             "--config FILE, --run-dir FOLDER or --target DB is missing; see pvrelay-monitor --help");
+    const char *const paths[][2] = {
+        {"--config", arguments.config}, {"--run-dir", arguments.run_dir}, {"--target", arguments.target}};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        if (paths[i][1] != NULL && !pr_utf8_is_valid(paths[i][1], strlen(paths[i][1])))
+            return pr_error_set(err, PR_E_USAGE, "%s %s: " PR_TEXT_NO_PATH, paths[i][0], paths[i][1]);
+    }
     *ret_arguments = arguments;
     return 0;
 }

@@ -6,15 +6,14 @@
 #include <stdlib.h>
 
 #include "common/alloc.h"
-#include "control/format.h"
+#include "common/json.h"
+#include "common/text.h"
 
 /* Takes text. A reason is one line, whatever a stage has said. */
 static void s_add(json_t *reasons, char *text) {
-    for (char *c = text; *c != '\0'; c++) {
-        if ((unsigned char)*c < ' ' || *c == '\x7f')
-            *c = *c == '\n' || *c == '\t' ? ' ' : '?';
-    }
-    json_array_append_new(reasons, json_string(pr_format_clean(text)));
+    char *line = pr_text_escape(text);
+    pr_json_append(reasons, pr_json_text(line));
+    free(line);
     free(text);
 }
 

@@ -7,24 +7,14 @@
 #include <stdlib.h>
 
 #include "common/alloc.h"
+#include "common/json.h"
 #include "common/reject.h"
-#include "control/format.h"
 #include "control/status_json.h"
 #include "monitor/ready.h"
 
-/* A text from elsewhere, whatever is in it; null if it is NULL. *Returns new*. */
-static json_t *s_text(const char *text) {
-    if (text == NULL)
-        return json_null();
-    char *copy = pr_xstrdup(text);
-    json_t *json = json_string(pr_format_clean(copy));
-    free(copy);
-    return json;
-}
-
 /* A figure that is not known while it is negative; JSON knows no infinity. *Returns new*. */
 static json_t *s_figure(double value) {
-    return value >= 0 && isfinite(value) ? json_real(round(value * 10) / 10) : json_null();
+    return value >= 0 && isfinite(value) ? pr_json_real(round(value * 10) / 10) : json_null();
 }
 
 /* JSON's integers end where int64_t does. */
@@ -37,7 +27,7 @@ static json_t *s_rejects_to_json(const pr_msg_counters_t *counters) {
     json_t *rejects = json_object();
     for (unsigned reason = 1; reason < PR_REJECT_REASONS; reason++) {
         if (counters->rejects.at[reason] > 0)
-            json_object_set_new(rejects, pr_reject_word(reason), s_number(counters->rejects.at[reason]));
+            pr_json_set(rejects, pr_reject_word(reason), s_number(counters->rejects.at[reason]));
     }
     return rejects;
 }
@@ -47,18 +37,16 @@ static json_t *s_stages_to_json(const pr_snapshot_t *snapshot) {
     for (size_t i = 0; i < snapshot->stages_count; i++) {
         const pr_watch_stage_t *stage = &snapshot->stages[i];
         json_t *json = pr_status_json_stage(stage);
-        json_object_set_new(json, "who", json_string(stage->who));
-        json_object_set_new(json, "down_for_ms",
-                            !stage->up && stage->heard ? json_integer(snapshot->now_ms - stage->heard_ms)
-                                                       : json_null());
-        json_object_set_new(json, "restarts",
-                            stage->heard ? json_integer((json_int_t)pr_status_restarts(stage)) : json_null());
-        json_object_set_new(json, "last_error",
-                            stage->heard && *stage->counters.last_error.data != '\0'
-                                ? s_text(stage->counters.last_error.data)
-                                : json_null());
-        json_object_set_new(json, "rejects", s_rejects_to_json(&stage->counters));
-        json_array_append_new(list, json);
+        pr_json_set(json, "who", pr_json_text(stage->who));
+        pr_json_set(json, "down_for_ms",
+                    !stage->up && stage->heard ? json_integer(snapshot->now_ms - stage->heard_ms) : json_null());
+        pr_json_set(json, "restarts", stage->heard ? json_integer((json_int_t)pr_status_restarts(stage)) : json_null());
+        pr_json_set(json, "last_error",
+                    stage->heard && *stage->counters.last_error.data != '\0'
+                        ? pr_json_text(stage->counters.last_error.data)
+                        : json_null());
+        pr_json_set(json, "rejects", s_rejects_to_json(&stage->counters));
+        pr_json_append(list, json);
     }
     return list;
 }
@@ -68,10 +56,10 @@ static json_t *s_flow_to_json(const pr_meter_view_t *view) {
     json_t *list = json_array();
     for (unsigned stage = PR_STAGE_READER; stage <= PR_STAGE_VALIDATOR; stage++) {
         const pr_meter_stage_t *at = &view->stages[stage];
-        json_array_append_new(list, json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "stage", pr_stage_word(stage),
-                                              "heard", (int)at->heard, "records", s_number(at->records), "per_second",
-                                              s_figure(at->per_second), "lag", s_number(at->lag), "rejects",
-                                              s_number(at->rejects), "eta_s", s_figure(at->eta_s)));
+        pr_json_append(list, pr_json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "stage", pr_stage_word(stage), "heard",
+                                          (int)at->heard, "records", s_number(at->records), "per_second",
+                                          s_figure(at->per_second), "lag", s_number(at->lag), "rejects",
+                                          s_number(at->rejects), "eta_s", s_figure(at->eta_s)));
     }
     return list;
 }
@@ -81,14 +69,14 @@ static json_t *s_progress_to_json(const pr_snapshot_t *snapshot, const pr_meter_
     json_t *json = pr_status_json_progress(snapshot->progress);
     if (snapshot->progress == NULL)
         return json;
-    json_object_set_new(json, "run",
-                        pr_run_id_known(snapshot->run) ? json_string(pr_run_id_print(snapshot->run, id)) : json_null());
-    json_object_set_new(json, "total", s_number(snapshot->total));
-    json_object_set_new(json, "eta_s", s_figure(view->stages[PR_STAGE_VALIDATOR].eta_s));
-    json_object_set_new(json, "scanning", json_boolean(view->scanning));
-    json_object_set_new(json, "scanned_bytes", s_number(view->scanned_bytes));
-    json_object_set_new(json, "scan_total_bytes", s_number(view->scan_total_bytes));
-    json_object_set_new(json, "text", s_text(snapshot->progress->text.data));
+    pr_json_set(json, "run",
+                pr_run_id_known(snapshot->run) ? pr_json_text(pr_run_id_print(snapshot->run, id)) : json_null());
+    pr_json_set(json, "total", s_number(snapshot->total));
+    pr_json_set(json, "eta_s", s_figure(view->stages[PR_STAGE_VALIDATOR].eta_s));
+    pr_json_set(json, "scanning", json_boolean(view->scanning));
+    pr_json_set(json, "scanned_bytes", s_number(view->scanned_bytes));
+    pr_json_set(json, "scan_total_bytes", s_number(view->scan_total_bytes));
+    pr_json_set(json, "text", pr_json_text(snapshot->progress->text.data));
     return json;
 }
 
@@ -99,33 +87,32 @@ static json_t *s_window_to_json(const pr_snapshot_t *snapshot) {
         if (snapshot->stages[i].stage == PR_STAGE_READER)
             used = snapshot->stages[i].counters.window_bytes;
     }
-    return json_pack("{s:o, s:o}", "bytes", s_number(used), "limit",
-                     snapshot->window_limit > 0 ? s_number(snapshot->window_limit) : json_null());
+    return pr_json_pack("{s:o, s:o}", "bytes", s_number(used), "limit",
+                        snapshot->window_limit > 0 ? s_number(snapshot->window_limit) : json_null());
 }
 
 static json_t *s_ending_to_json(const pr_ending_t *ending) {
     char id[37];
     if (ending == NULL)
         return json_null();
-    return json_pack("{s:s, s:s, s:s, s:i, s:o}", "run", pr_run_id_print(ending->run, id), "error",
-                     pr_error_name((int)ending->code), "sentence", pr_error_sentence((int)ending->code), "exit_code",
-                     pr_error_exit_code((int)ending->code), "text", s_text(ending->text));
+    return pr_json_pack("{s:s, s:s, s:s, s:i, s:o}", "run", pr_run_id_print(ending->run, id), "error",
+                        pr_error_name((int)ending->code), "sentence", pr_error_sentence((int)ending->code), "exit_code",
+                        pr_error_exit_code((int)ending->code), "text", pr_json_text(ending->text));
 }
 
 char *pr_status_print(const pr_snapshot_t *snapshot, const pr_meter_view_t *view, const pr_where_t *where,
                       const pr_books_view_t *books, const pr_history_t *history) {
     json_t *reasons = pr_ready_reasons(snapshot);
-    json_t *root = json_pack(
+    json_t *root = pr_json_pack(
         "{s:s, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:O, s:O, s:O, s:o, s:o}", "version",
-        PVRELAY_VERSION, "now_ms", (json_int_t)snapshot->calendar_ms, "target", s_text(where->target), "run_dir",
-        s_text(where->run_dir), "spool", s_text(where->spool), "ready", (int)(json_array_size(reasons) == 0), "reasons",
-        reasons, "target_error", s_text(books->error), "progress", s_progress_to_json(snapshot, view), "flow",
-        s_flow_to_json(view), "stages", s_stages_to_json(snapshot), "ending", s_ending_to_json(snapshot->ending),
-        "runs", books->runs, "checkpoints", books->checkpoints, "rejects", books->rejects, "report", books->report,
-        "history", pr_history_to_json(history), "window", s_window_to_json(snapshot));
-    char *text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(12));
+        PVRELAY_VERSION, "now_ms", (json_int_t)snapshot->calendar_ms, "target", pr_json_text(where->target), "run_dir",
+        pr_json_text(where->run_dir), "spool", pr_json_text(where->spool), "ready",
+        (int)(json_array_size(reasons) == 0), "reasons", reasons, "target_error", pr_json_text(books->error),
+        "progress", s_progress_to_json(snapshot, view), "flow", s_flow_to_json(view), "stages",
+        s_stages_to_json(snapshot), "ending", s_ending_to_json(snapshot->ending), "runs", books->runs, "checkpoints",
+        books->checkpoints, "rejects", books->rejects, "report", books->report, "history", pr_history_to_json(history),
+        "window", s_window_to_json(snapshot));
+    char *text = pr_json_dump(root, JSON_COMPACT | JSON_REAL_PRECISION(12));
     json_decref(root);
-    if (text == NULL)
-        abort(); /* out of memory: everything in it is valid */
     return text;
 }

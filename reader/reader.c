@@ -284,8 +284,10 @@ static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
                         daemon->config->batch_bytes, s_scan_progress, daemon, &self->batcher, err);
     if (result == 0) {
         self->plan = pr_batcher_plan(self->batcher);
-        result = pr_plan_to_json(self->plan, &self->plan_json, &self->plan_json_bytes, err);
+        result = pr_plan_check_given(self->plan, daemon->config->sources_count, err);
     }
+    if (result == 0)
+        result = pr_plan_to_json(self->plan, &self->plan_json, &self->plan_json_bytes, err);
     if (result < 0) {
         void *context = self;
         s_close(&context);

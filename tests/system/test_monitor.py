@@ -362,6 +362,7 @@ class Hostile(unittest.TestCase):
 
     def test_texts(self):
         evil = '</script><script>alert(1)</script>"\\\n\x01\u2028'
+        shown = '</script><script>alert(1)</script>"\\\\n\\x01\\u2028'
         with pipeline.folder() as root:
             exports = pipeline.generate(root / "exports")
             target = root / "hub.db"
@@ -381,9 +382,9 @@ class Hostile(unittest.TestCase):
                 self.assertEqual((status, headers["Content-Type"], headers["X-Content-Type-Options"]), (200, "application/json", "nosniff"))
                 told = json.loads(body)
                 self.assertEqual(told["ending"]["text"], evil)
-                self.assertEqual(told["runs"][0]["error"], evil + "??")
+                self.assertEqual(told["runs"][0]["error"], shown + "\\xFF\\xFE")
                 self.assertEqual((told["report"]["made_at"], told["report"]["path"]), (evil, str(report)))
-                line = "the run stopped: MALFORMED: " + evil.replace("\n", " ").replace("\x01", "?")
+                line = "the run stopped: MALFORMED: " + shown
                 self.assertIn(line, told["reasons"])
                 self.assertNotIn("\n", body)
                 self.assertTrue(monitor.ask("/readyz")[2].endswith(line + "\n"))

@@ -143,10 +143,28 @@ static void test_text_is_cut_between_characters(void **state) {
     char text[PR_WIRE_TEXT_BYTES + 8];
     pr_wire_text_t field;
     memset(text, 'a', sizeof text);
-    memcpy(text + PR_WIRE_TEXT_BYTES - 2, "é", 2); /* its second byte would be the 512th */
+    memcpy(text + 253, "é", 2); /* the first half would end between its bytes */
     text[sizeof text - 1] = '\0';
     pr_wire_text_set(&field, text);
-    assert_int_equal(strlen(field.data), PR_WIRE_TEXT_BYTES - 2);
+    assert_int_equal(strlen(field.data), PR_WIRE_TEXT_BYTES - 1);
+    assert_memory_equal(field.data + 251, "aa…aa", 7);
+}
+
+/* What others say is shown: a text that could steer a terminal is sent escaped, and one that comes so is refused. */
+static void test_texts_are_clean(void **state) {
+    (void)state;
+    uint8_t buffer[PR_MESSAGE_MAX_BYTES];
+    pr_message_t back;
+    pr_message_t message = {.id = PR_MSG_FAIL, .stage = PR_STAGE_READER, .instance = 1};
+    pr_wire_text_set(&message.fail.text, "a\nb\xff");
+    assert_string_equal(message.fail.text.data, "a\\nb\\xFF");
+    assert_int_equal(pr_message_decode(buffer, pr_message_encode(&message, buffer), 1, &back, NULL), 0);
+    static const char *const forged[] = {"a\nb", "a\xff", "\033[2J", "\xe2\x80\xae"};
+    for (size_t i = 0; i < sizeof forged / sizeof forged[0]; i++) {
+        snprintf(message.fail.text.data, sizeof message.fail.text.data, "%s", forged[i]);
+        assert_int_equal(pr_message_decode(buffer, pr_message_encode(&message, buffer), 1, &back, NULL),
+                         -PR_E_PROTOCOL);
+    }
 }
 
 static void test_run_id(void **state) {
@@ -171,10 +189,13 @@ static void test_run_id(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_truncated_or_longer),
-        cmocka_unit_test(test_who),          cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_random_bytes), cmocka_unit_test(test_text_is_cut_between_characters),
-        cmocka_unit_test(test_run_id)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip),
+                                       cmocka_unit_test(test_truncated_or_longer),
+                                       cmocka_unit_test(test_who),
+                                       cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_random_bytes),
+                                       cmocka_unit_test(test_text_is_cut_between_characters),
+                                       cmocka_unit_test(test_texts_are_clean),
+                                       cmocka_unit_test(test_run_id)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

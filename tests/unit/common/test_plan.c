@@ -202,7 +202,7 @@ static void test_json_path_not_utf8(void **state) {
     char *json = NULL;
     size_t size = 5;
     assert_int_equal(pr_plan_to_json(plan, &json, &size, &err), -PR_E_USAGE);
-    assert_string_equal(err.text, "/x/\xff.json: the path is not valid UTF-8; rename the file or its folder");
+    assert_string_equal(err.text, "/x/\\xFF.json: the path is not valid UTF-8; rename the file or its folder");
     assert_null(json);
     assert_int_equal(size, 5);
     pr_plan_destroy(&plan);

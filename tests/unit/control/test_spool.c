@@ -276,7 +276,7 @@ static void test_name_that_is_not_utf8(void **state) {
     pr_spool_set_t set = {.folder = NULL};
     s_put("\xff.json");
     assert_int_equal(pr_spool_claim(s_spool, &set, NULL), 1);
-    s_assert_wrong(&set, "/\xff.json: its name is not UTF-8");
+    s_assert_wrong(&set, "/\\xFF.json: its name is not UTF-8");
     assert_int_equal(set.count, 0);
     pr_spool_set_release(&set);
 }

@@ -14,7 +14,7 @@
 #include "common/alloc.h"
 #include "common/reject.h"
 #include "common/rows.h"
-#include "control/format.h"
+#include "common/text.h"
 
 #define NB   "\xC2\xA0"
 #define THIN "\xE2\x80\xAF"
@@ -60,7 +60,7 @@ static void test_none_is_missing_or_untranslated(void **state) {
     (void)state;
     for (size_t i = 0; i < s_count; i++) {
         for (int language = 0; language < PR_LANGUAGES; language++) {
-            char *clean = pr_format_clean(pr_xstrdup(s_all[i].texts[language]));
+            char *clean = pr_text_escape(s_all[i].texts[language]);
             assert_string_not_equal(s_all[i].texts[language], "");
             assert_string_equal(s_all[i].texts[language], clean);
             free(clean);

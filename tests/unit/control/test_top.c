@@ -207,15 +207,15 @@ static void test_errors(void **state) {
     pr_wire_text_set(&pipeline->stages[2].counters.last_error, "bad \033[2J\n  bytes \xFF");
     view = s_take(pipeline, 1000);
     assert_string_equal(view->error_who, "writer");
-    assert_string_equal(view->error, "bad ?[2J bytes ?");
-    assert_string_equal(view->rows[2].error, "bad ?[2J bytes ?");
+    assert_string_equal(view->error, "bad \\x1B[2J\\n bytes \\xFF");
+    assert_string_equal(view->rows[2].error, "bad \\x1B[2J\\n bytes \\xFF");
     assert_string_equal(view->rows[0].error, "first");
     view = s_take(pipeline, 2000);
     assert_true(view->error_s == 2);
     /* A new life has none yet; what the one before said stays. */
     pr_wire_text_set(&pipeline->stages[2].counters.last_error, "");
     view = s_take(pipeline, 1000);
-    assert_string_equal(view->rows[2].error, "bad ?[2J bytes ?");
+    assert_string_equal(view->rows[2].error, "bad \\x1B[2J\\n bytes \\xFF");
     assert_true(view->error_s == 3);
     /* With the next run they are forgotten. */
     pipeline->input.run.bytes[0] = 2;

@@ -34,7 +34,7 @@ static void test_run(void **state) {
     progress.state = PR_PROGRESS_FAILED;
     progress.outcome = PR_E_MALFORMED;
     pr_wire_text_set(&progress.text, "a.json:7:\tno\n\x1b[2J");
-    s_expect(&snapshot, "[\"the run stopped: MALFORMED: a.json:7: no ?[2J\"]");
+    s_expect(&snapshot, "[\"the run stopped: MALFORMED: a.json:7:\\\\tno\\\\n\\\\x1B[2J\"]");
 }
 
 static void test_no_run(void **state) {
@@ -47,7 +47,7 @@ static void test_no_run(void **state) {
     s_expect(&snapshot, "[\"the run has ended: complete, validated, nothing rejected\"]");
     ending.code = PR_E_TARGET_FULL;
     snprintf(ending.text, sizeof ending.text, "hub.db: \xff");
-    s_expect(&snapshot, "[\"the run stopped: TARGET_FULL: hub.db: ?\"]");
+    s_expect(&snapshot, "[\"the run stopped: TARGET_FULL: hub.db: \\\\xFF\"]");
 }
 
 /* Between two sets nothing is wrong; a set that stopped the spool is. */
