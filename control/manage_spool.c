@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The manager of a spool: set after set. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/fault.h"
@@ -207,11 +210,29 @@ static int s_loop(pr_spooler_t *self, pr_ending_t *ret_ending, pr_error_t *err) 
     return result;
 }
 
+/*  Two managers would each claim a set, and whose is replayed first would be left to chance. The lock is that of the folder, and
+ *  goes with the process. Returns the descriptor, or -PR_E_CONFIG. */
+static int s_lock(const char *dir, pr_error_t *err) {
+    int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return pr_error_set(err, PR_E_CONFIG, "%s: cannot use the spool: %s", dir, strerror(errno));
+    if (flock(folder, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return folder; /* a filesystem that knows no locks is no reason not to work */
+    close(folder);
+    return pr_error_set(err, PR_E_CONFIG,
+                        "%s: another manager works on this spool; stop it, or give each a spool of its own", dir);
+}
+
 int pr_manage_spool(pr_manager_t *manager, pr_ending_t *ret_ending, pr_error_t *err) {
     pr_spooler_t self = {.manager = manager, .set = {.folder = NULL}};
+    int lock = -1;
     int result = pr_spool_open(manager->config->spool, manager->config->spool_marked, &self.spool, err);
     if (result == 0)
+        result = lock = s_lock(manager->config->spool, err);
+    if (result >= 0)
         result = s_loop(&self, ret_ending, err);
+    if (lock >= 0)
+        close(lock);
     pr_spool_set_release(&self.set);
     pr_spool_destroy(&self.spool);
     return result;

@@ -326,6 +326,27 @@ class Spool(unittest.TestCase):
                     self.stop_idle(manager)
                 self.assertEqual(self.runs(), [("1-good", "complete", 0), ("2-good", "complete", 0)])
 
+    def test_two_managers(self):
+        """Of one spool: the second leaves, and says why; the order of the sets is kept."""
+        good = self.export("good", "--preset", "production")
+        (self.root / "second").mkdir()
+        with self.manager() as manager, self.manager(self.root / "second") as second:
+            manager.start()
+            second.start_manager()
+            second.until(lambda: "manager" in second.ended, "the second manager's end")
+            self.assertEqual(second.ended["manager"], 1, second.text())
+            self.assertIn(f"CONFIG: {self.spool}: another manager works on this spool; stop it, or give each a spool of its own", second.text())
+            self.drop(good, "1-good")
+            self.until_idle(manager, ["done/1-good"])
+            manager.kill("manager")
+            second.start()
+            manager.ended["manager"] = 0  # it is not started again
+            self.settle()
+            self.drop(good, "2-good")
+            pipeline.wait_until(lambda: (self.spool / "done/2-good").exists(), "the second manager to take over")
+            second.stop(self)
+            manager.stop(self)
+
     def test_target_held_by_another(self):
         """That is no fault of the set: everything stops with exit code 5; the next start goes on with it."""
         good = self.export("good", "--modules", 300)
