@@ -70,21 +70,23 @@ int pr_inverse_has_our_key(pr_inverse_t *inverse, pr_inverse_row_t *row, bool wi
 }
 
 /*  What a difference means. In a shared row, and in a column that is only ever set with a new row, it is a failure if
- *  this record made the row, or if every record must have it so; else the row is another's, and it is a finding. */
+ *  this record made the row, or if every record must have it so; else the row is another's, and it is a finding. Of a
+ *  batch all of whose records inserted rows each such row has a maker in the books, so one without is a failure, too. */
 static int s_differs(pr_inverse_t *inverse, pr_inverse_row_t *row, pr_inverse_column_t *column, const pr_cell_t *cell,
                      pr_error_t *err) {
     bool shared = row->spec->mode == PR_MODE_ENSURE;
-    bool kept = column->column->keep && !inverse->all_new;
-    bool others = !column->column->key && (shared || kept);
+    bool others = !column->column->key && (shared || column->column->keep);
     pr_inverse_maker_t maker = PR_MAKER_THIS;
     int result = others ? pr_inverse_maker(inverse, row, row->id, &maker, err) : 0;
     if (result < 0)
         return result;
-    inverse->final |= others && maker != PR_MAKER_NOBODY;
-    if (maker == PR_MAKER_THIS || (maker == PR_MAKER_OTHER && column->common))
+    if (maker == PR_MAKER_THIS || (maker == PR_MAKER_OTHER && column->common) ||
+        (maker == PR_MAKER_NOBODY && !shared && inverse->all_new)) {
+        inverse->final |= others && maker != PR_MAKER_NOBODY;
         pr_inverse_report_mismatch(inverse, row, column, cell);
-    else
+    } else {
         pr_inverse_tally(inverse, shared ? &column->shared : &column->kept, column, cell);
+    }
     return 0;
 }
 

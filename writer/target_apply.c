@@ -9,14 +9,14 @@
  *  burns none.
  *
  *  So a row goes one of two ways, and which one comes first is a guess from the last row of the same kind:
- *    insert first   INSERT; if UNIQUE forbids it, select by natural key
+ *    insert first   INSERT; if a constraint forbids it, select by natural key
  *    select first   SELECT by natural key; if there is none, INSERT
  *  A wrong guess costs time and nothing else. Insert first needs a UNIQUE index on the natural key, or on part of it,
  *  and no NULL in the key (UNIQUE lets NULLs repeat); without one, as clients(name) of the HUB, it is always select
  *  first. A row that is there is compared column by column in C, with types, and changed by id only if something
  *  differs: so no row is touched, and no trigger of another connection's view of it can tell a replay, when nothing
- *  differs. Rows of mode ensure are never changed. A UNIQUE failure after which no row with the natural key is found is
- *  about something else: the record is rejected with SQLite's message.
+ *  differs. Rows of mode ensure are never changed. A constraint after which no row with the natural key is found is
+ *  about something else than the key: the record is rejected with SQLite's message.
  *
  *  found_through: the row is first looked for through the row that refers to it. If the key columns that are not parent
  *  ids are ours, it is our row, perhaps under another parent now, and is changed where it differs. If not, somebody put
@@ -108,12 +108,12 @@ static int s_insert(s_way_t *way, pr_target_row_t *row, bool *ret_exists) {
         return result;
     s_bind(row->insert, row, &row->all);
     int step = sqlite3_step(row->insert);
-    int extended = sqlite3_extended_errcode(way->target->db);
     if (step == SQLITE_DONE) {
         row->id = sqlite3_last_insert_rowid(way->target->db);
         result = PR_ROW_INSERTED;
-    } else if (extended == SQLITE_CONSTRAINT_UNIQUE && !*ret_exists) {
-        /* Its message is still needed if no such row is found. */
+    } else if (step == SQLITE_CONSTRAINT && !*ret_exists) {
+        /* The key, or a column that would not be set at all if the row is there. Its message is still needed if no such
+         * row is found. */
         s_constraint(way);
         way->applied.reason = PR_R_NONE;
         *ret_exists = true;

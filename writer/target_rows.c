@@ -128,23 +128,27 @@ static int s_lookup(pr_target_t *target, const pr_column_t *column, pr_target_lo
     return pr_target_prepare(target, pr_sql_find(lookup->table, "id", lookup->key), &lookup->select, err);
 }
 
-/* Where the field of found_through is to be read: rows carry columns, not fields. */
+/* Where the field of found_through is to be read: rows carry columns, not fields. It must be a row that each record makes
+ * which makes this one. */
 static int s_through_source(pr_target_t *target, const pr_stream_t *stream, pr_target_row_t *row, pr_error_t *err) {
     for (size_t r = 0; r < stream->rows_count; r++) {
+        int condition = stream->rows[r].if_present;
         for (size_t c = 0; c < stream->rows[r].columns_count; c++) {
             const pr_column_t *column = &stream->rows[r].columns[c];
-            if (column->op == PR_OP_COPY && column->field == row->spec->through_field) {
+            if (column->op == PR_OP_COPY && column->field == row->spec->through_field &&
+                (condition < 0 || condition == row->spec->if_present)) {
                 row->through_spec = (int)r;
                 row->through_column = (int)c;
                 return 0;
             }
         }
     }
-    return pr_error_set(
-        err, PR_E_MAPPING,
-        "%s: stream %s, row %s: found_through needs field %s, which no column of the stream copies; add one",
-        target->mapping->path == NULL ? "mapping" : target->mapping->path, stream->name, row->spec->name,
-        stream->fields[row->spec->through_field].name);
+    return pr_error_set(err, PR_E_MAPPING,
+                        "%s: stream %s, row %s: found_through needs field %s, which no column copies in a row that is "
+                        "made whenever this "
+                        "one is; add one",
+                        target->mapping->path == NULL ? "mapping" : target->mapping->path, stream->name,
+                        row->spec->name, stream->fields[row->spec->through_field].name);
 }
 
 static int s_prepare_through(pr_target_t *target, const pr_stream_t *stream, pr_target_row_t *row, pr_error_t *err) {
