@@ -52,6 +52,7 @@
 #include "common/rollback_keep.h"
 #include "common/rollback_table.h"
 #include "common/sql_open.h"
+#include "common/sql_text.h"
 #include "common/sql_value.h"
 #include "common/undo.h"
 
@@ -133,7 +134,7 @@ static void s_key(sqlite3_changeset_iter *change, const pr_playback_table_t *tab
     unsigned char *primary = NULL;
     ret_key[0] = '\0';
     sqlite3changeset_pk(change, &primary, NULL);
-    for (int i = 0; i < columns; i++) {
+    for (int i = 0; i < columns && (size_t)i < table->columns_count; i++) {
         sqlite3_value *value = NULL;
         if (primary[i] != 0 && sqlite3changeset_old(change, i, &value) == SQLITE_OK && value != NULL)
             pr_sql_value_append_key(ret_key, size, table->columns[i].name, value);
@@ -145,7 +146,7 @@ static void s_tell_changed(s_way_t *way, sqlite3_changeset_iter *change, const p
                            char *key) {
     char ours[PR_VALUE_TEXT];
     char theirs[PR_VALUE_TEXT];
-    for (int i = 0; i < columns; i++) {
+    for (int i = 0; i < columns && (size_t)i < table->columns_count; i++) {
         sqlite3_value *left = NULL;
         sqlite3_value *now = NULL;
         if (sqlite3changeset_old(change, i, &left) != SQLITE_OK || left == NULL ||
@@ -188,10 +189,6 @@ static void s_tell(s_way_t *way, int kind, sqlite3_changeset_iter *change, const
     pr_rollback_report_conflict(way->report, &conflict);
 }
 
-static bool s_is_book(const char *table) {
-    return strncmp(table, "pvrelay_", 8) == 0;
-}
-
 /* Leave the row, and note why, once. The books' rows are left in silence: what is counted in them was counted anew. */
 static int s_on_conflict(void *context, int kind, sqlite3_changeset_iter *change) {
     s_way_t *way = context;
@@ -215,7 +212,7 @@ static int s_on_conflict(void *context, int kind, sqlite3_changeset_iter *change
 
 static int s_filter(void *context, const char *name) {
     const s_way_t *way = context;
-    if (s_is_book(name))
+    if (pr_undo_is_book(name))
         return way->whole ? 0 : 1;
     const pr_playback_table_t *table = pr_playback_table_find(&way->tables, name);
     return table != NULL && !table->blocked ? 1 : 0;
@@ -487,7 +484,7 @@ static int s_quick_check(const s_way_t *way, sqlite3 *db, char *ret_text, size_t
     int result = 0;
     if (sqlite3_prepare_v2(db, "PRAGMA main.quick_check(1)", -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW)
-        snprintf(ret_text, size, "%s", (const char *)sqlite3_column_text(statement, 0));
+        snprintf(ret_text, size, "%s", pr_sql_column_text(statement, 0));
     else
         result = s_fail(way, db, "quick_check");
     sqlite3_finalize(statement);

@@ -23,6 +23,7 @@
 
 #include "common/alloc.h"
 #include "common/migrate.h"
+#include "common/sql_text.h"
 #include "common/sql_value.h"
 
 struct pr_keep {
@@ -231,7 +232,7 @@ static char *s_added_sql(const pr_playback_table_t *table) {
     s_append_columns(sql, table->columns, table->columns_count);
     sqlite3_str_appendf(sql, " FROM main.\"%w\" WHERE 0", table->name);
     for (size_t i = table->known; i < table->columns_count; i++)
-        sqlite3_str_appendf(sql, " OR \"%w\" IS NOT (%s)", table->columns[i].name, table->columns[i].fallback);
+        sqlite3_str_appendf(sql, " OR \"%w\" IS NOT (%s\n)", table->columns[i].name, table->columns[i].fallback);
     return s_finish(sql);
 }
 
@@ -284,7 +285,7 @@ static int s_broken(pr_keep_t *keep, s_references_t *ret_references, pr_error_t 
     int result = s_prepare(keep->db, sqlite3_mprintf("PRAGMA main.foreign_key_check"), &statement, err);
     int step = SQLITE_DONE;
     while (result == 0 && (step = sqlite3_step(statement)) == SQLITE_ROW) {
-        const char *table = (const char *)sqlite3_column_text(statement, 0);
+        const char *table = pr_sql_column_text(statement, 0);
         int64_t number = sqlite3_column_int64(statement, 3);
         if (s_has_reference(&references, table, number))
             continue;
@@ -333,12 +334,12 @@ static int s_load_link(pr_keep_t *keep, const s_reference_t *reference, s_search
     int step = SQLITE_DONE;
     while (result == 0 && (step = sqlite3_step(statement)) == SQLITE_ROW) {
         if (link->parent == NULL) {
-            link->parent = pr_xstrdup((const char *)sqlite3_column_text(statement, 0));
+            link->parent = pr_xstrdup(pr_sql_column_text(statement, 0));
             result = pr_playback_columns(keep->before, link->parent, &search->parent_columns,
                                          &search->parent_columns_count, err);
         }
         const char *to = (const char *)sqlite3_column_text(statement, 2);
-        s_add_text(&link->from, link->count, (const char *)sqlite3_column_text(statement, 1));
+        s_add_text(&link->from, link->count, pr_sql_column_text(statement, 1));
         s_add_text(&link->to, link->count, to != NULL ? to : s_primary(search, (int)link->count + 1));
         link->count++;
     }

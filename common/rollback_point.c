@@ -15,6 +15,7 @@
 
 #include "common/migrate.h"
 #include "common/sql_open.h"
+#include "common/sql_text.h"
 #include "common/utf8.h"
 
 enum { s_name_bytes = 64, s_names_told = 10 };
@@ -250,8 +251,7 @@ static int s_tell_others(sqlite3 *db, const char *sql, const char *what, const c
     }
     if (result > 0 && sqlite3_column_int(statement, 1) > 0)
         result = pr_error_set(err, PR_E_USAGE, "%s: %s; there %s %s%s", s_path(db), what,
-                              sqlite3_column_int(statement, 1) == 1 ? "is" : "are",
-                              (const char *)sqlite3_column_text(statement, 0),
+                              sqlite3_column_int(statement, 1) == 1 ? "is" : "are", pr_sql_column_text(statement, 0),
                               sqlite3_column_int(statement, 1) == s_names_told ? ", …" : "");
     else if (result > 0)
         result = pr_error_set(err, PR_E_USAGE, "%s: %s; %s", s_path(db), what, none);

@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/migrate.h"
+#include "common/sql_text.h"
 
 static const char *const S_WORDS[] = {
 #define X(name, word, sentence) [PR_CONFLICT_##name] = word,
@@ -147,16 +148,15 @@ static void s_take_run(pr_rollback_report_t *report, sqlite3_stmt *row, const pr
 static void s_take_name(pr_rollback_report_t *report, sqlite3_stmt *row, const pr_rollback_point_t *point) {
     (void)point;
     report->names = pr_xrealloc(report->names, (report->names_count + 1) * sizeof *report->names);
-    report->names[report->names_count++] = s_copy((const char *)sqlite3_column_text(row, 0));
+    report->names[report->names_count++] = s_copy(pr_sql_column_text(row, 0));
 }
 
 static void s_take_table(pr_rollback_report_t *report, sqlite3_stmt *row, const pr_rollback_point_t *point) {
     (void)point;
     report->tables = pr_xrealloc(report->tables, (report->tables_count + 1) * sizeof *report->tables);
-    report->tables[report->tables_count++] =
-        (pr_rollback_table_t){.table = s_copy((const char *)sqlite3_column_text(row, 0)),
-                              .deleted = (uint64_t)sqlite3_column_int64(row, 1),
-                              .restored = (uint64_t)sqlite3_column_int64(row, 2)};
+    report->tables[report->tables_count++] = (pr_rollback_table_t){.table = s_copy(pr_sql_column_text(row, 0)),
+                                                                   .deleted = (uint64_t)sqlite3_column_int64(row, 1),
+                                                                   .restored = (uint64_t)sqlite3_column_int64(row, 2)};
 }
 
 static void s_take_continues(pr_rollback_report_t *report, sqlite3_stmt *row, const pr_rollback_point_t *point) {

@@ -10,6 +10,7 @@
 
 #include "common/alloc.h"
 #include "common/migrate.h"
+#include "common/sql_text.h"
 
 static const char S_SQL_COLUMNS[] =
     "SELECT name, type, ifnull(dflt_value, 'NULL'), pk FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid";
@@ -45,11 +46,10 @@ int pr_playback_columns(sqlite3 *db, const char *table, pr_playback_column_t **r
         sqlite3_bind_text(statement, 1, table, -1, SQLITE_STATIC);
         while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
             columns = pr_xrealloc(columns, (count + 1) * sizeof *columns);
-            columns[count++] =
-                (pr_playback_column_t){.name = pr_xstrdup((const char *)sqlite3_column_text(statement, 0)),
-                                       .type = pr_xstrdup((const char *)sqlite3_column_text(statement, 1)),
-                                       .fallback = pr_xstrdup((const char *)sqlite3_column_text(statement, 2)),
-                                       .key = sqlite3_column_int(statement, 3)};
+            columns[count++] = (pr_playback_column_t){.name = pr_xstrdup(pr_sql_column_text(statement, 0)),
+                                                      .type = pr_xstrdup(pr_sql_column_text(statement, 1)),
+                                                      .fallback = pr_xstrdup(pr_sql_column_text(statement, 2)),
+                                                      .key = sqlite3_column_int(statement, 3)};
         }
     }
     int result = step == SQLITE_DONE ? 0 : s_fail(db, err);
@@ -178,7 +178,7 @@ static int s_load_shapes(sqlite3 *db, int64_t after, pr_rollback_report_t *repor
         sqlite3_bind_text(statement, 1, table->name, -1, SQLITE_STATIC);
         sqlite3_bind_int64(statement, 2, after);
         while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
-            json_t *then = json_loads((const char *)sqlite3_column_text(statement, 0), 0, NULL);
+            json_t *then = json_loads(pr_sql_column_text(statement, 0), 0, NULL);
             told = s_compare(told ? NULL : report, table, then) || told;
             json_decref(then);
         }
@@ -194,6 +194,13 @@ static int s_load_table(sqlite3 *db, int64_t after, pr_rollback_report_t *report
     table->known = table->columns_count;
     if (result < 0)
         return result;
+    /* The name is what the books say: it must not be theirs, nor SQLite's. */
+    if (sqlite3_strnicmp(table->name, "pvrelay_", 8) == 0 || sqlite3_strnicmp(table->name, "sqlite_", 7) == 0 ||
+        sqlite3_stricmp(table->name, "d1_migrations") == 0)
+        return pr_error_set(
+            err, PR_E_TARGET,
+            "%s: pvrelay_checkpoint_rows names the table %s, into which no run writes; nothing was changed",
+            sqlite3_db_filename(db, "main"), table->name);
     if (table->columns_count == 0) {
         table->blocked = true;
         s_differs(report, table->name, "", "a table", "none");

@@ -33,6 +33,7 @@
 #include <zstd.h>
 
 #include "common/alloc.h"
+#include "common/changeset.h"
 #include "common/migrate.h"
 #include "common/undo_record.h"
 
@@ -317,13 +318,27 @@ int pr_undo_unpack(const void *blob, size_t blob_size, size_t size, void **ret_c
     }
     if (size == 0 || size > s_changes_max || ZSTD_getFrameContentSize(blob, blob_size) != size)
         return pr_error_set(err, PR_E_TARGET, "its size is not what was stored");
-    void *changes = pr_xmalloc(size);
+    void *changes = malloc(size); /* what was stored may be made up: not to be had is no end of the process */
+    if (changes == NULL)
+        return pr_error_set(err, PR_E_TARGET, "there is no memory for its %zu bytes", size);
     size_t unpacked = ZSTD_decompress(changes, size, blob, blob_size);
     if (ZSTD_isError(unpacked) || unpacked != size) {
         free(changes);
         return pr_error_set(err, PR_E_TARGET, "%s",
                             ZSTD_isError(unpacked) ? ZSTD_getErrorName(unpacked) : "it is too short");
     }
-    *ret_changes = changes;
-    return 0;
+    int result = pr_changeset_check(changes, size, err);
+    if (result == 0)
+        *ret_changes = changes;
+    else
+        free(changes);
+    return result;
+}
+
+bool pr_undo_is_book(const char *table) {
+    for (size_t i = 0; i < s_books_count; i++) {
+        if (sqlite3_stricmp(table, S_BOOKS[i]) == 0)
+            return true;
+    }
+    return false;
 }

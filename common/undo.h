@@ -4,6 +4,7 @@
 #define PR_UNDO_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,8 +42,11 @@ int pr_undo_store(pr_undo_t *undo, int64_t checkpoint, pr_error_t *err);
 /* Drop what was recorded: the transaction was rolled back. NULL-safe. */
 void pr_undo_drop(pr_undo_t *undo);
 
-/* What pvrelay_undo.changes holds, unpacked. size: pvrelay_undo.size. ret_changes: *returns new* (free); NULL if the
- * changeset is empty. Errors: -PR_E_TARGET (damaged). */
+/* What pvrelay_undo.changes holds, unpacked, and seen to be a changeset. size: pvrelay_undo.size. ret_changes: *returns new*
+ * (free); NULL if the changeset is empty. Errors: -PR_E_TARGET (damaged). */
 int pr_undo_unpack(const void *blob, size_t blob_size, size_t size, void **ret_changes, pr_error_t *err);
+
+/* Is this one of the bookkeeping tables whose rows go back with the others? */
+bool pr_undo_is_book(const char *table);
 
 #endif

@@ -49,6 +49,7 @@
 #include "common/affinity.h"
 #include "common/alloc.h"
 #include "common/migrate.h"
+#include "common/sql_text.h"
 #include "common/sql_value.h"
 
 enum {
@@ -236,7 +237,7 @@ static int s_prepare_select(pr_recorder_t *recorder, s_table_t *table, sqlite3_s
     sqlite3_str_appendf(sql, "SELECT * FROM main.\"%w\" WHERE 1", table->name);
     for (int i = 1; sqlite3_step(columns) == SQLITE_ROW; i++) {
         if (sqlite3_column_int(columns, 2) > 0)
-            sqlite3_str_appendf(sql, " AND \"%w\" IS ?%d", (const char *)sqlite3_column_text(columns, 0), i);
+            sqlite3_str_appendf(sql, " AND \"%w\" IS ?%d", pr_sql_column_text(columns, 0), i);
     }
     char *text = sqlite3_str_finish(sql);
     int result = 0;
@@ -279,12 +280,11 @@ static int s_load(pr_recorder_t *recorder, s_table_t *table, pr_error_t *err) {
         sqlite3_bind_text(columns, 1, table->name, -1, SQLITE_STATIC);
         while ((step = sqlite3_step(columns)) == SQLITE_ROW) {
             table->columns = pr_xrealloc(table->columns, (table->count + 1) * sizeof *table->columns);
-            table->columns[table->count] =
-                (s_column_t){.name = pr_xstrdup((const char *)sqlite3_column_text(columns, 0)),
-                             .key = (unsigned char)sqlite3_column_int(columns, 2),
-                             .affinity = pr_affinity_of((const char *)sqlite3_column_text(columns, 1)),
-                             .added = sqlite3_column_int(columns, 3) != 0,
-                             .given = -1};
+            table->columns[table->count] = (s_column_t){.name = pr_xstrdup(pr_sql_column_text(columns, 0)),
+                                                        .key = (unsigned char)sqlite3_column_int(columns, 2),
+                                                        .affinity = pr_affinity_of(pr_sql_column_text(columns, 1)),
+                                                        .added = sqlite3_column_int(columns, 3) != 0,
+                                                        .given = -1};
             added = added || sqlite3_column_int(columns, 3) != 0;
             if (s_is_id(recorder, table->name, table->columns[table->count].name))
                 table->id = (int)table->count;

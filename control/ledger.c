@@ -11,6 +11,7 @@
 #include "common/alloc.h"
 #include "common/migrate.h"
 #include "common/sql_open.h"
+#include "common/sql_text.h"
 #include "common/text.h"
 
 static const char S_SQL_HAS[] = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1";
@@ -78,8 +79,7 @@ void pr_ledger_take(sqlite3_stmt *statement, int column, char *ret_text, size_t 
 }
 
 const char *pr_ledger_text(sqlite3_stmt *statement, int column) {
-    const unsigned char *text = sqlite3_column_text(statement, column);
-    return text != NULL ? (const char *)text : "";
+    return pr_sql_column_text(statement, column);
 }
 
 int pr_ledger_open(const char *path, sqlite3 **ret_db, pr_error_t *err) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/sql_text.h"
 #include "validator/inverse_state.h"
 
 static char *s_sql_columns(const pr_inverse_row_t *row) {
@@ -149,13 +150,13 @@ static int s_is_unique(pr_inverse_t *inverse, const pr_inverse_row_t *row, pr_er
                         row->spec->table),
         &statement, err);
     while (result == 0 && (result = pr_database_step(inverse->db, inverse->path, statement, err)) > 0) {
-        const char *name = (const char *)sqlite3_column_text(statement, 0);
+        const char *name = pr_sql_column_text(statement, 0);
         if (strcmp(index, name) != 0) {
             unique |= within;
             within = true;
             snprintf(index, sizeof index, "%s", name);
         }
-        within &= s_is_key_column(row, (const char *)sqlite3_column_text(statement, 1));
+        within &= s_is_key_column(row, pr_sql_column_text(statement, 1));
         result = 0;
     }
     sqlite3_finalize(statement);

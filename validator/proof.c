@@ -27,6 +27,7 @@
 #include <xxhash.h>
 
 #include "common/alloc.h"
+#include "common/sql_text.h"
 #include "validator/database.h"
 #include "validator/proof_state.h"
 #include "validator/proof_walk.h"
@@ -262,8 +263,7 @@ static int s_explain_by(pr_proof_t *proof, sqlite3_stmt *later, int stream, pr_p
         return result;
     result = pr_proof_load(proof, range, 0, err);
     if (result == 0)
-        result =
-            s_check_digest(proof, range, strtoull((const char *)sqlite3_column_text(later, 6), NULL, 16), NULL, err);
+        result = s_check_digest(proof, range, strtoull(pr_sql_column_text(later, 6), NULL, 16), NULL, err);
     if (result != 0)
         return result;
     pr_walk_t walk;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/sql_text.h"
 #include "validator/proof_parts.h"
 
 /* --- Counting texts --- */
@@ -89,9 +90,8 @@ static int s_load_of_run(pr_proof_t *proof, pr_groups_t *groups, pr_error_t *err
             (long long)proof->run, groups->stream->name),
         &statement, err);
     while (result == 0 && (result = pr_database_step(proof->db, proof->path, statement, err)) > 0) {
-        s_add_tally(groups, (const char *)sqlite3_column_text(statement, 0),
-                    (const char *)sqlite3_column_text(statement, 1), (uint64_t)sqlite3_column_int64(statement, 2),
-                    (uint64_t)sqlite3_column_int64(statement, 3));
+        s_add_tally(groups, pr_sql_column_text(statement, 0), pr_sql_column_text(statement, 1),
+                    (uint64_t)sqlite3_column_int64(statement, 2), (uint64_t)sqlite3_column_int64(statement, 3));
         groups->partial = sqlite3_column_int(statement, 4) != 0;
         result = 0;
     }

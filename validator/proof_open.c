@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/sql_text.h"
 #include "validator/database.h"
 #include "validator/proof_state.h"
 
@@ -23,7 +24,7 @@ static int s_load_run(pr_proof_t *proof, const char *run_id, pr_error_t *err) {
         result = pr_database_step(proof->db, proof->path, statement, err);
     if (result > 0) {
         proof->run = sqlite3_column_int64(statement, 0);
-        proof->null_text = strcmp((const char *)sqlite3_column_text(statement, 1), "null") == 0;
+        proof->null_text = strcmp(pr_sql_column_text(statement, 1), "null") == 0;
         result = 0;
     } else if (result == 0) {
         result = pr_error_set(err, PR_E_TARGET, "%s: has no run %s", proof->path, run_id);
@@ -39,7 +40,7 @@ static void s_keep_source(pr_proof_t *proof, const pr_proof_source_t *source, co
 }
 
 static int s_add_source(pr_proof_t *proof, sqlite3_stmt *statement, pr_error_t *err) {
-    const char *stream = (const char *)sqlite3_column_text(statement, 2);
+    const char *stream = pr_sql_column_text(statement, 2);
     pr_proof_source_t source = {.stream = stream[0] == '\0' ? -1 : pr_mapping_stream_index(proof->mapping, stream),
                                 .wrangler = sqlite3_column_int(statement, 3) != 0,
                                 .records = (uint64_t)sqlite3_column_int64(statement, 4),
@@ -51,7 +52,7 @@ static int s_add_source(pr_proof_t *proof, sqlite3_stmt *statement, pr_error_t *
     if (sqlite3_column_int64(statement, 0) != (int64_t)proof->sources_count)
         return pr_error_set(err, PR_E_TARGET, "%s: pvrelay_source lacks source %" PRIu32 " of the run", proof->path,
                             proof->sources_count);
-    s_keep_source(proof, &source, (const char *)sqlite3_column_text(statement, 1));
+    s_keep_source(proof, &source, pr_sql_column_text(statement, 1));
     return 0;
 }
 
@@ -155,8 +156,8 @@ static int s_add_planned(pr_proof_t *proof, const pr_plan_source_t *planned, pr_
 
 /* Note which of the plan's sources this source of a run is. */
 static void s_add_origins(pr_proof_t *proof, const pr_plan_t *plan, sqlite3_stmt *statement) {
-    const char *stream = (const char *)sqlite3_column_text(statement, 2);
-    const char *digest = (const char *)sqlite3_column_text(statement, 3);
+    const char *stream = pr_sql_column_text(statement, 2);
+    const char *digest = pr_sql_column_text(statement, 3);
     for (uint32_t i = 0; i < plan->count; i++) {
         char hex[17];
         snprintf(hex, sizeof hex, "%016" PRIx64, plan->sources[i].digest);

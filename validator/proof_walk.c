@@ -18,9 +18,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/sql_text.h"
 #include "validator/database.h"
 #include "validator/legacy.h"
 
@@ -36,9 +38,12 @@ static int s_open_source(pr_proof_t *proof, uint32_t source, pr_error_t *err) {
         return 0;
     if (proof->file >= 0)
         close(proof->file);
-    proof->file = open(proof->sources[source].path, O_RDONLY | O_CLOEXEC);
-    if (proof->file < 0)
+    struct stat facts;
+    proof->file = open(proof->sources[source].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (proof->file < 0 || fstat(proof->file, &facts) < 0)
         return pr_error_set(err, PR_E_UNREADABLE, "%s: %s", proof->sources[source].path, strerror(errno));
+    if (!S_ISREG(facts.st_mode)) /* the path may be what the target's books say */
+        return pr_error_set(err, PR_E_UNREADABLE, "%s: this is no regular file", proof->sources[source].path);
     proof->file_source = source;
     return 0;
 }
@@ -158,7 +163,7 @@ static void s_fail_reject(pr_walk_t *walk, const char *key, const char *column, 
 /* Where it says that its record stands. */
 static void s_check_reject(pr_walk_t *walk, const char *key, size_t length) {
     sqlite3_stmt *statement = walk->proof->rejects;
-    const char *stream = (const char *)sqlite3_column_text(statement, 6);
+    const char *stream = pr_sql_column_text(statement, 6);
     s_fail_reject(walk, key, "source", walk->range.source, (uint64_t)sqlite3_column_int64(statement, 3));
     s_fail_reject(walk, key, "ordinal", walk->range.first + walk->records,
                   (uint64_t)sqlite3_column_int64(statement, 4));

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/sql_text.h"
 #include "validator/beside.h"
 #include "validator/database.h"
 #include "validator/proof_parts.h"
@@ -78,11 +79,6 @@ static const char S_TABLES[] = "PRAGMA query_only = 0; PRAGMA temp_store = memor
 static const char S_NO_TABLES[] = "DROP TABLE IF EXISTS temp.pr_group; DROP TABLE IF EXISTS temp.pr_row;"
                                   "PRAGMA query_only = 1;";
 
-static const char *s_text(sqlite3_stmt *statement, int column) {
-    const char *text = (const char *)sqlite3_column_text(statement, column);
-    return text != NULL ? text : "";
-}
-
 /*  Run a check: each of its rows (source, stream, table, key, column, expected, stored) is a failure. run: for ?1, if the
  *  check has that. Takes sql. */
 static int s_query(sqlite3 *db, const char *target, int64_t run, char *sql, pr_proof_list_t *list, pr_error_t *err) {
@@ -93,12 +89,12 @@ static int s_query(sqlite3 *db, const char *target, int64_t run, char *sql, pr_p
     while (result == 0 && (result = pr_database_step(db, target, statement, err)) > 0) {
         pr_failure_t failure = {.kind = PR_FAILURE_WHOLE,
                                 .source = (uint32_t)sqlite3_column_int64(statement, 0),
-                                .stream = s_text(statement, 1),
-                                .table = s_text(statement, 2),
-                                .key = s_text(statement, 3),
-                                .column = s_text(statement, 4),
-                                .expected = s_text(statement, 5),
-                                .stored = s_text(statement, 6)};
+                                .stream = pr_sql_column_text(statement, 1),
+                                .table = pr_sql_column_text(statement, 2),
+                                .key = pr_sql_column_text(statement, 3),
+                                .column = pr_sql_column_text(statement, 4),
+                                .expected = pr_sql_column_text(statement, 5),
+                                .stored = pr_sql_column_text(statement, 6)};
         pr_proof_list_add_failure(list, &failure);
         result = 0;
     }
@@ -158,12 +154,12 @@ static int s_check_foreign_keys(sqlite3 *db, const char *target, const void *con
         char key[64];
         char expected[256];
         snprintf(key, sizeof key, "id=%lld", (long long)sqlite3_column_int64(statement, 1));
-        snprintf(expected, sizeof expected, "a row of %.200s", s_text(statement, 2));
+        snprintf(expected, sizeof expected, "a row of %.200s", pr_sql_column_text(statement, 2));
         pr_failure_t failure = {.kind = PR_FAILURE_WHOLE,
                                 .stream = "",
-                                .table = s_text(statement, 0),
+                                .table = pr_sql_column_text(statement, 0),
                                 .key = key,
-                                .column = s_text(statement, 3),
+                                .column = pr_sql_column_text(statement, 3),
                                 .expected = expected,
                                 .stored = "refers to none"};
         if (s_is_mapped(mapping, failure.table))

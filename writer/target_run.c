@@ -11,6 +11,7 @@
 #include "common/alloc.h"
 #include "common/deferred_index.h"
 #include "common/fault.h"
+#include "common/sql_text.h"
 
 static const char *const S_STATES[] = {"streaming", "proving", "complete", "abandoned"};
 
@@ -28,13 +29,8 @@ static pr_run_state_t s_state(const char *word) {
     return state;
 }
 
-static const char *s_column_text(sqlite3_stmt *statement, int at) {
-    const char *text = (const char *)sqlite3_column_text(statement, at);
-    return text == NULL ? "" : text;
-}
-
 static uint64_t s_column_hex(sqlite3_stmt *statement, int at) {
-    return strtoull(s_column_text(statement, at), NULL, 16);
+    return strtoull(pr_sql_column_text(statement, at), NULL, 16);
 }
 
 static pr_position_t s_column_position(sqlite3_stmt *statement, int at) {
@@ -49,8 +45,8 @@ int pr_target_run_plan(pr_target_t *target, int64_t run, pr_plan_t **ret_plan, p
     int step = SQLITE_ERROR;
     while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
         /* Two columns of text live at once, and pr_plan_add copies them; nothing else is asked of them in between. */
-        pr_plan_source_t source = {.path = (char *)(uintptr_t)s_column_text(statement, 0),
-                                   .stream = (char *)(uintptr_t)s_column_text(statement, 1),
+        pr_plan_source_t source = {.path = (char *)(uintptr_t)pr_sql_column_text(statement, 0),
+                                   .stream = (char *)(uintptr_t)pr_sql_column_text(statement, 1),
                                    .size = (uint64_t)sqlite3_column_int64(statement, 2),
                                    .mtime_ns = sqlite3_column_int64(statement, 3),
                                    .digest = s_column_hex(statement, 4),
@@ -97,7 +93,7 @@ int pr_target_run_position(pr_target_t *target, int64_t run, pr_position_t *ret_
     sqlite3_stmt *statement = pr_target_bound(target, PR_SQL_RUN_POSITION, "i", run);
     int step = sqlite3_step(statement);
     if (step == SQLITE_ROW) {
-        *ret_state = s_state(s_column_text(statement, 0));
+        *ret_state = s_state(pr_sql_column_text(statement, 0));
         *ret_position =
             pr_position_normalise(s_column_position(statement, 1), target->run_records, target->run_sources);
     } else {
@@ -112,10 +108,10 @@ static int s_read_row(pr_target_t *target, pr_target_run_t *run, pr_error_t *err
     sqlite3_stmt *statement = pr_target_bound(target, PR_SQL_RUN_READ, "i", run->number);
     int result = 0;
     if (sqlite3_step(statement) == SQLITE_ROW) {
-        snprintf(run->id, sizeof run->id, "%s", s_column_text(statement, 0));
-        run->state = s_state(s_column_text(statement, 1));
+        snprintf(run->id, sizeof run->id, "%s", pr_sql_column_text(statement, 0));
+        run->state = s_state(pr_sql_column_text(statement, 1));
         run->mapping_digest = s_column_hex(statement, 2);
-        run->null_text_keep = strcmp(s_column_text(statement, 3), "keep") == 0;
+        run->null_text_keep = strcmp(pr_sql_column_text(statement, 3), "keep") == 0;
         run->plan_digest = s_column_hex(statement, 4);
         run->position =
             pr_position_normalise(s_column_position(statement, 5), target->run_records, target->run_sources);
@@ -487,7 +483,7 @@ int pr_target_unvalidated(pr_target_t *target, int64_t run, int64_t after, pr_ta
                                                           .end = (uint64_t)sqlite3_column_int64(statement, 5)},
                                                 .digest = s_column_hex(statement, 6),
                                                 .rejected = (uint64_t)sqlite3_column_int64(statement, 7),
-                                                .stream = s_stream_name(target, s_column_text(statement, 9)),
+                                                .stream = s_stream_name(target, pr_sql_column_text(statement, 9)),
                                                 .rows_known = sqlite3_column_type(statement, 8) != SQLITE_NULL,
                                                 .rows_sum = (uint64_t)sqlite3_column_int64(statement, 8)};
     }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/sql_text.h"
 
 typedef struct {
     char *name;
@@ -59,7 +60,7 @@ static int s_read_columns(pr_target_t *target, s_table_t *table, pr_error_t *err
             const char *type = (const char *)sqlite3_column_text(statement, 5);
             keys += key ? 1 : 0;
             table->columns[table->count++] = (s_column_t){
-                .name = pr_xstrdup((const char *)sqlite3_column_text(statement, 0)),
+                .name = pr_xstrdup(pr_sql_column_text(statement, 0)),
                 .required = sqlite3_column_int(statement, 1) != 0 && sqlite3_column_int(statement, 2) == 0 && !key,
                 .id = key && type != NULL && sqlite3_stricmp(type, "INTEGER") == 0,
                 .writable = sqlite3_column_int(statement, 4) == 0};
@@ -210,14 +211,14 @@ static int s_read_unique(pr_target_t *target, pr_target_row_t *row, pr_error_t *
     if (sqlite3_prepare_v2(target->db, PR_SQL_UNIQUE_INDEXES, -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_bind_text(statement, 1, row->spec->table, -1, SQLITE_STATIC) == SQLITE_OK) {
         while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
-            const char *name = (const char *)sqlite3_column_text(statement, 0);
+            const char *name = pr_sql_column_text(statement, 0);
             if (strcmp(name, index) != 0) {
                 unique = unique || within;
                 within = true;
                 free(index);
                 index = pr_xstrdup(name);
             }
-            within = within && s_is_key(row->spec, (const char *)sqlite3_column_text(statement, 1));
+            within = within && s_is_key(row->spec, pr_sql_column_text(statement, 1));
         }
     }
     row->unique = unique || within;

@@ -133,6 +133,71 @@ static void test_what_cannot_be_built(void **state) {
     assert_int_equal(sqlite3_get_autocommit(s_db), 1);
 }
 
+/* What stands in the books is executed only if it makes the index that it stands for, and does nothing else. */
+static void test_hostile_books(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *table, *sql, *why;
+    } rows[] = {
+        {"x", "other", "ATTACH '/tmp/pvr-never.db' AS a", "does not make this index"},
+        {"x", "other", "DROP TABLE other", "does not make this index"},
+        {"x", "other", "DELETE FROM other", "does not make this index"},
+        {"x", "other", "UPDATE sqlite_master SET sql = ''", "may not be modified"},
+        {"x", "other", "PRAGMA journal_mode = DELETE", "does not make this index"},
+        {"x", "other", "SELECT 1", "does not make this index"},
+        {"x", "other", "VACUUM INTO '/tmp/pvr-never.db'", "does not make this index"},
+        {"x", "other", "COMMIT", "does not make this index"},
+        {"x", "other", "", "does not make this index"},
+        {"x", "other", "-- nothing", "does not make this index"},
+        {"x", "other", "CREATE INDEX y ON other (x)", "does not make this index"},
+        {"x", "other", "CREATE INDEX x ON \"a \"\"b\" (v)", "does not make this index"},
+        {"x", "other", "CREATE TRIGGER x AFTER INSERT ON other BEGIN SELECT 1; END", "does not make this index"},
+        {"x", "other", "CREATE TABLE x (other)", "does not make this index"},
+        {"x", "other", "CREATE VIRTUAL TABLE x USING fts5(other)", "does not make this index"},
+        {"x", "other", "EXPLAIN CREATE INDEX x ON other (x)", "does not make this index"},
+        {"x", "other", "CREATE UNIQUE INDEX x ON other (x)", "it makes a UNIQUE index"},
+        {"x", "other", "CREATE INDEX x ON other (x); DROP TABLE other", "it is more than one statement"},
+        {"x", "other", "CREATE INDEX x ON other (x) WHERE x IN (SELECT v FROM \"a \"\"b\")", "subqueries prohibited"},
+        {"x", "other", "CREATE INDEX x ON other (random())", "non-deterministic"},
+    };
+    char before[4096];
+    sqlite3_stmt *statement = NULL;
+    static const char all[] = "SELECT group_concat(type || name || tbl_name || sql, '|') FROM sqlite_master";
+    assert_int_equal(sqlite3_prepare_v2(s_db, all, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    snprintf(before, sizeof before, "%s", (const char *)sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        pr_error_t err = PR_ERROR_INIT;
+        char *sql =
+            sqlite3_mprintf("DELETE FROM pvrelay_deferred_index; INSERT INTO pvrelay_deferred_index VALUES (%Q, %Q, "
+                            "%Q, 7)",
+                            rows[i].name, rows[i].table, rows[i].sql);
+        s_do(sql);
+        sqlite3_free(sql);
+        assert_int_equal(pr_deferred_index_build_all(s_db, &err), -PR_E_TARGET);
+        if (strstr(err.text, rows[i].why) == NULL)
+            fail_msg("%s: %s", rows[i].sql, err.text);
+        assert_int_equal(sqlite3_get_autocommit(s_db), 1);
+        s_assert_text(all, before);
+        s_assert_text("SELECT count(*) FROM pvrelay_deferred_index", "1");
+    }
+}
+
+/* Nor is anything dropped that was not put off: rows of the books that name other indexes. */
+static void test_only_what_is_put_off_is_dropped(void **state) {
+    (void)state;
+    pr_error_t err = PR_ERROR_INIT;
+    s_do("INSERT INTO pvrelay_deferred_index VALUES ('i3', 'other', '', 7), ('i2', 'other', '', 7), ('i4', 'a', 'b', "
+         "1)");
+    assert_int_equal(pr_deferred_index_put_off(s_db, 7, "other", &err), 0);
+    s_assert_text(S_INDEXES, "i \"1|i2|i3");
+    s_assert_text("SELECT table_name || sql FROM pvrelay_deferred_index WHERE name = 'i4'",
+                  "otherCREATE INDEX i4 ON other (x)");
+    assert_int_equal(pr_deferred_index_build_all(s_db, &err), 0);
+    s_assert_text(S_INDEXES, "i \"1|i2|i3|i4");
+}
+
 /* Books that are older than this know of none. */
 static void test_old_books(void **state) {
     (void)state;
@@ -149,6 +214,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_all_or_nothing, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_there_meanwhile, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_built, s_set_up, s_tear_down),
+        cmocka_unit_test_setup_teardown(test_hostile_books, s_set_up, s_tear_down),
+        cmocka_unit_test_setup_teardown(test_only_what_is_put_off_is_dropped, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown(test_old_books, s_set_up, s_tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
