@@ -43,6 +43,14 @@
     X("on_reject_limit", rollback_on_reject_limit, "stop", "rollback")                                                 \
     X("extra", extra_fail, "report", "fail")
 
+/* The words of "on_foreign_change", by policy. */
+static const char *const S_FOREIGN_WORDS[] = {
+#define X(name, word) word,
+    PR_FOREIGN_POLICIES(X)
+#undef X
+};
+enum { S_FOREIGN_COUNT = sizeof S_FOREIGN_WORDS / sizeof S_FOREIGN_WORDS[0] };
+
 /*  Path settings: key, member */
 #define PR_CONFIG_PATHS(X)                                                                                             \
     X("target", target)                                                                                                \
@@ -196,6 +204,17 @@ static int s_read_word(pr_config_reader_t *reader, const char *key, const json_t
     return 0;
 }
 
+static int s_read_foreign(pr_config_reader_t *reader, const char *key, const json_t *value) {
+    const char *word = json_is_string(value) ? json_string_value(value) : "";
+    for (int i = 0; i < S_FOREIGN_COUNT; i++) {
+        if (strcmp(word, S_FOREIGN_WORDS[i]) == 0) {
+            reader->config->on_foreign_change = (pr_foreign_policy_t)i;
+            return 0;
+        }
+    }
+    return s_wrong(reader, key, "\"reject\", \"keep\" or \"overwrite\"");
+}
+
 static int s_read_list(pr_config_reader_t *reader, const char *key, const json_t *value) {
     pr_config_t *config = reader->config;
     if (!json_is_array(value) || json_array_size(value) == 0)
@@ -273,6 +292,8 @@ static int s_read_setting(pr_config_reader_t *reader, const char *key, const jso
 #undef X
     if (strcmp(key, "sources") == 0)
         return s_read_sources(reader, value);
+    if (strcmp(key, "on_foreign_change") == 0)
+        return s_read_foreign(reader, key, value);
     if (strcmp(key, "run") == 0) {
         pr_run_id_t id;
         if (!json_is_string(value) || pr_run_id_parse(json_string_value(value), &id) < 0)
@@ -450,6 +471,7 @@ static json_t *s_to_json(const pr_config_t *config) {
 #define X(key, member, no, yes) pr_json_set(root, key, pr_json_text(config->member ? (yes) : (no)));
     PR_CONFIG_WORDS(X)
 #undef X
+    pr_json_set(root, "on_foreign_change", pr_json_text(S_FOREIGN_WORDS[config->on_foreign_change]));
     pr_json_set(root, "restart", json_boolean(config->restart));
     return root;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/foreign_change.h"
 
 enum { PR_CONFIG_LOCK_WAIT_MOST_S = 2000000 };
 
@@ -31,12 +32,13 @@ typedef struct {
     bool rollback_on_failure;      /* "on_validation_failure": "rollback": then the run is taken back as a whole */
     bool rollback_on_reject_limit; /* "on_reject_limit": "rollback" */
     bool extra_fail;               /* "extra": "fail": rows that no record of the exports proves are failures */
-    bool restart;                  /* abandon an unfinished run and begin anew */
-    int64_t retries_through;       /* > 0: this run tries the rejects up to this number again */
-    uint32_t batch_bytes;          /* of raw records in a batch, aim */
-    uint64_t window_bytes;         /* of raw records beyond the committed position, at most */
-    uint32_t heartbeat_ms;         /* PROGRESS at least this often */
-    uint32_t resend_ms;            /* no progress for so long, while something is outstanding: go back */
+    pr_foreign_policy_t on_foreign_change; /* what becomes of rows that others changed since we stored them */
+    bool restart;                          /* abandon an unfinished run and begin anew */
+    int64_t retries_through;               /* > 0: this run tries the rejects up to this number again */
+    uint32_t batch_bytes;                  /* of raw records in a batch, aim */
+    uint64_t window_bytes;                 /* of raw records beyond the committed position, at most */
+    uint32_t heartbeat_ms;                 /* PROGRESS at least this often */
+    uint32_t resend_ms;                    /* no progress for so long, while something is outstanding: go back */
     int64_t lock_wait_s; /* how long to wait for a lock that another process holds; -1: PR_LOCK_WAIT_BY_HAND_S, of a
                             managed run PR_LOCK_WAIT_MANAGED_S */
     uint32_t linger_ms;  /* how long the writer, when all is complete, waits for stages that have not said goodbye */

@@ -20,7 +20,8 @@
     X(BAD_DATE, 10, "bad_date", "the text does not begin with a date YYYY-MM-DD")                                      \
     X(UNKNOWN_PARENT, 11, "unknown_parent", "the row this record refers to is not in the target")                      \
     X(CONSTRAINT, 12, "constraint", "a constraint of the target forbids the row")                                      \
-    X(REAL_RANGE, 13, "real_range", "the number does not fit a double")
+    X(REAL_RANGE, 13, "real_range", "the number does not fit a double")                                                \
+    X(CHANGED_IN_TARGET, 14, "changed_in_target", "others changed the row that the record is to change")
 
 typedef enum {
     PR_R_NONE = 0,
@@ -30,7 +31,7 @@ typedef enum {
 } pr_reject_reason_t;
 
 /* Number of the highest reason + 1: the size of a table indexed by reason. */
-enum { PR_REJECT_REASONS = 14 };
+enum { PR_REJECT_REASONS = 15 };
 
 /* Word and sentence of a reason ("unknown" for a number that is none). Static strings. */
 const char *pr_reject_word(unsigned reason);

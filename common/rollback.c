@@ -399,6 +399,8 @@ static const char *const S_BOOKS[] = {
     "rows_left, made_at) VALUES (?5, ?10, ?1, ?6, ?7, ?8, ?9, datetime('now'))",
     "DELETE FROM pvrelay_undo_sequence WHERE checkpoint > ?1",
     "DELETE FROM pvrelay_undo WHERE checkpoint > ?1",
+    "DELETE FROM pvrelay_row_digest WHERE checkpoint > ?1",
+    "DELETE FROM pvrelay_foreign_change WHERE checkpoint > ?1",
     "DELETE FROM pvrelay_shape WHERE checkpoint > ?1",
     "DELETE FROM pvrelay_name WHERE checkpoint > ?1",
     "UPDATE pvrelay_run SET state = 'abandoned', rolled_back_at = datetime('now'), ended_at = ifnull(ended_at, "

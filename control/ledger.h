@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading pvrelay's bookkeeping in a target (migrations/0002_pvrelay.sql to 0005_deferred_index.sql). Never writes. */
+/* Reading pvrelay's bookkeeping in a target (migrations/0002_pvrelay.sql to 0006_foreign_change.sql). Never writes. */
 #ifndef PR_LEDGER_H
 #define PR_LEDGER_H
 

@@ -374,11 +374,17 @@ const char *pr_report_verdict(const pr_report_t *report) {
     }
 }
 
+/* Does a finding of this kind tell one row? */
+static bool s_is_of_row(const char *kind) {
+    return strcmp(kind, "extra_row") == 0 || strcmp(kind, "foreign_kept") == 0 ||
+           strcmp(kind, "foreign_overwritten") == 0;
+}
+
 size_t pr_report_findings_end(const pr_report_t *report, size_t first, uint64_t *ret_count) {
     const pr_report_finding_t *finding = &report->findings[first];
     size_t end = first + 1;
     *ret_count = finding->count;
-    while (strcmp(finding->kind, "extra_row") == 0 && end < report->findings_count &&
+    while (s_is_of_row(finding->kind) && end < report->findings_count &&
            strcmp(finding->kind, report->findings[end].kind) == 0 &&
            strcmp(finding->stream, report->findings[end].stream) == 0)
         *ret_count += report->findings[end++].count;

@@ -240,7 +240,7 @@ char *pr_report_undo_command(const pr_report_t *report, bool dry);
 /* "good", "rejects", "failed", "taken_back", "incomplete": the verdict of report.json. Static. */
 const char *pr_report_verdict(const pr_report_t *report);
 
-/*  Findings that tell one row each (extra_row) are told together: from `first` on, where does this row of findings end,
+/*  Findings that tell one row each (extra_row, foreign_kept, foreign_overwritten) are told together: from `first` on, where does this row of findings end,
  *  and how often is it in all? The end is first + 1 for any other finding. */
 size_t pr_report_findings_end(const pr_report_t *report, size_t first, uint64_t *ret_count);
 

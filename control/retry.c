@@ -34,12 +34,16 @@ const char pr_usage_retry[] =
     "Usage: pvrelay retry-rejects --target DB [OPTION…]\n"
     "Takes the rejected records of all complete runs that were not tried again yet, and replays them; after the "
     "mapping was\n"
-    "mended they may fit. What does not is rejected anew. Exit codes as of `pvrelay run`; 0 too if there is nothing to "
+    "mended they may fit. Those rejected because others changed their rows (changed_in_target) are settled by\n"
+    "--on-foreign-change overwrite or keep. What does not fit is rejected anew. Exit codes as of `pvrelay run`; 0 too "
+    "if there is nothing to "
     "try.\n\n"
     "  --target DB          the target database\n"
     "  --mapping FILE, --config FILE, --run-dir FOLDER, --report FOLDER, --lang WORD, --transformers N,\n"
-    "  --null-text WORD, --max-rejects N, --on-reject-limit WORD, --on-validation-failure WORD, --extra WORD,\n"
-    "  --undo WORD, --lock-wait N, --restart, --progress WORD, --profile, --verbose: as `pvrelay run`\n";
+    "  --null-text WORD, --max-rejects N, --on-reject-limit WORD, --on-validation-failure WORD,\n"
+    "  --on-foreign-change WORD, --extra WORD, --undo WORD, --lock-wait N, --restart, --progress WORD, --profile, "
+    "--verbose: as "
+    "`pvrelay run`\n";
 
 /* ?1: up to which reject, 0: all. The order decides what is in the files, see above. */
 static const char S_SQL_CANDIDATES[] =

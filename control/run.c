@@ -46,6 +46,10 @@ const char pr_usage_run[] =
     "  --extra WORD         what rows are that the exports lack, in audits that they have: report (default), a "
     "finding;\n"
     "                       or fail, a failure\n"
+    "  --on-foreign-change WORD\n"
+    "                       what becomes of a row that differs from the export and is not as pvrelay last stored it:\n"
+    "                       reject (default): its record is rejected; keep: the row stays; overwrite: it becomes what\n"
+    "                       the export says; of the last two each row is a finding\n"
     "  --undo WORD          off: keep nothing to roll back with, for a target that can be thrown away (default: on)\n"
     "  --lock-wait N        how many seconds to wait for a target that another process holds (default 60)\n"
     "  --restart            give up an unfinished run of this target, and begin anew\n"
@@ -56,6 +60,11 @@ const char pr_usage_run[] =
 static const char *const s_null_words[] = {"null", "keep", NULL};
 static const char *const s_undo_words[] = {"on", "off", NULL};
 static const char *const s_then_words[] = {"stop", "rollback", NULL};
+static const char *const s_foreign_words[] = {
+#define X(name, word) word,
+    PR_FOREIGN_POLICIES(X)
+#undef X
+        NULL};
 static const char *const s_extra_words[] = {"report", "fail", NULL};
 static const char *const s_progress_words[] = {"bar", "plain", "none", NULL}; /* as pr_view_mode_t */
 
@@ -67,6 +76,7 @@ void pr_run_options_init(pr_run_options_t *options, int argc, char *const *argv,
                                   .undo = -1,
                                   .on_failure = -1,
                                   .on_reject_limit = -1,
+                                  .on_foreign = -1,
                                   .progress = -1,
                                   .extra = -1,
                                   .language = PR_LANGUAGE_ENGLISH,
@@ -96,6 +106,7 @@ void pr_run_options_init(pr_run_options_t *options, int argc, char *const *argv,
          .into = &options->on_failure,
          .words = s_then_words},
         {.name = "--on-reject-limit", .kind = PR_OPTION_WORD, .into = &options->on_reject_limit, .words = s_then_words},
+        {.name = "--on-foreign-change", .kind = PR_OPTION_WORD, .into = &options->on_foreign, .words = s_foreign_words},
         {.name = "--progress", .kind = PR_OPTION_WORD, .into = &options->progress, .words = s_progress_words},
         {.name = "--extra", .kind = PR_OPTION_WORD, .into = &options->extra, .words = s_extra_words},
         {.name = "--lang", .kind = PR_OPTION_WORD, .into = &options->language, .words = pr_language_words},
@@ -200,6 +211,8 @@ static void s_set_the_rest(pr_config_t *config, const pr_run_options_t *options)
         config->rollback_on_failure = options->on_failure == 1;
     if (options->on_reject_limit >= 0)
         config->rollback_on_reject_limit = options->on_reject_limit == 1;
+    if (options->on_foreign >= 0)
+        config->on_foreign_change = (pr_foreign_policy_t)options->on_foreign;
     if (options->extra >= 0)
         config->extra_fail = options->extra == 1;
     config->restart |= options->restart;

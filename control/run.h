@@ -26,6 +26,7 @@ typedef struct {
     int undo;            /* 0 on, 1 off, -1 not given */
     int on_failure;      /* 0 stop, 1 rollback, -1 not given */
     int on_reject_limit; /* as on_failure */
+    int on_foreign;      /* pr_foreign_policy_t, -1 not given */
     int progress;        /* pr_view_mode_t, -1 not given */
     int extra;           /* 0 report, 1 fail, -1 not given */
     int language;        /* pr_report_language_t */
@@ -36,7 +37,7 @@ typedef struct {
     char *const *argv;
 } pr_run_options_t;
 
-enum { PR_RUN_OPTIONS = 18 };
+enum { PR_RUN_OPTIONS = 19 };
 
 /* The options of a command line with nothing given, and the table for pr_options_parse (PR_RUN_OPTIONS entries) that
  * fills them. argv: borrowed. */

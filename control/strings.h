@@ -71,6 +71,9 @@ extern const char *const pr_language_words[];
       "Terminé : les {1} enregistrements sont dans la base cible, et chacun a été vérifié par rapport à son export.")        \
     X(COMPLETE_REJECTS, "Complete, but {1} of {2} records were rejected.",                                                   \
       "Terminé, mais {1} des {2} enregistrements ont été rejetés.")                                                          \
+    X(SETTLE_FOREIGN,                                                                                                  \
+      "Of rows that others changed: the same with --on-foreign-change overwrite, or keep.",                            \
+      "Pour les lignes que d'autres ont modifiées : la même commande avec --on-foreign-change overwrite, ou keep.")     \
     X(MEND, "Mend the mapping or the exports; then", "Corrigez le mapping ou les exports, puis")                             \
     X(COMPLETE_FAILED,                                                                                                       \
       "Complete, but not what was exported: do not use this target before the failures above are understood.",               \
@@ -307,6 +310,7 @@ typedef enum {
     X(UNKNOWN_VALUE, "la table de valeurs ne connaît pas la valeur")                                                   \
     X(BAD_DATE, "le texte ne commence pas par une date AAAA-MM-JJ")                                                    \
     X(UNKNOWN_PARENT, "la ligne à laquelle l'enregistrement se réfère n'est pas dans la base cible")                   \
+    X(CHANGED_IN_TARGET, "d'autres ont modifié la ligne que l'enregistrement doit modifier")                           \
     X(CONSTRAINT, "une contrainte de la base cible interdit la ligne")                                                 \
     X(REAL_RANGE, "le nombre ne tient pas dans un flottant double")
 
@@ -336,6 +340,10 @@ typedef enum {
     X("duplicate_position", "two records lie in the same place", "deux enregistrements sont au même endroit")          \
     X("api_extra", "the API shows a record in the export's groups that the export lacks",                              \
       "l'API montre, dans les groupes de l'export, un enregistrement que l'export n'a pas")                            \
+    X("foreign_kept", "others changed the row since it was stored, or wrote it themselves; it was left as it is",      \
+      "d'autres ont modifié la ligne depuis son stockage, ou l'ont écrite eux-mêmes ; elle reste telle quelle")        \
+    X("foreign_overwritten", "others changed the row since it was stored, or wrote it themselves; it was overwritten", \
+      "d'autres ont modifié la ligne depuis son stockage, ou l'ont écrite eux-mêmes ; elle a été écrasée")             \
     X("made_rows", "placeholder rows were made", "des lignes provisoires ont été créées")
 
 #define PR_STRINGS_FAILURES(X)                                                                                         \

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/reject.h"
 #include "control/format.h"
 
 enum { s_failures_printed = 10, s_cells = 9 };
@@ -224,6 +225,15 @@ static pr_string_t s_taken_back(const pr_report_t *report) {
                                   : PR_S_TAKEN_BACK;
 }
 
+/* Were records rejected because others changed their rows? */
+static bool s_has_foreign(const pr_report_t *report) {
+    for (size_t i = 0; i < report->rejects_count; i++) {
+        if (strcmp(report->rejects[i].reason, pr_reject_word(PR_R_CHANGED_IN_TARGET)) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void s_print_outcome(const pr_printer_t *printer) {
     const pr_report_t *report = printer->report;
     const pr_ledger_run_t *run = &report->run;
@@ -239,6 +249,8 @@ static void s_print_outcome(const pr_printer_t *printer) {
                 S_TEXT(printer, PR_S_COMPLETE_REJECTS, s_count(printer, run->rejected).text, records.text));
         fprintf(printer->out, " %s\n  pvrelay retry-rejects --target %s", pr_string(language, PR_S_MEND),
                 report->target);
+        if (s_has_foreign(report))
+            fprintf(printer->out, "\n%s", pr_string(language, PR_S_SETTLE_FOREIGN));
     } else if (report->outcome == 4) {
         s_paint(printer, PR_PAINT_BAD, S_TEXT(printer, PR_S_COMPLETE_FAILED));
     } else {

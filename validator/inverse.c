@@ -59,6 +59,8 @@ int pr_inverse_new(sqlite3 *db, const char *path, const pr_stream_t *stream, con
     inverse->extra = pr_proof_list_new(S_EXTRA_MAX);
     inverse->rows = pr_xcalloc(stream->rows_count, sizeof *inverse->rows);
     int result = s_prepare_maker(inverse, err);
+    if (result == 0)
+        result = pr_foreign_new(db, path, made, &inverse->foreign, err);
     for (size_t i = 0; i < stream->rows_count && result == 0; i++) {
         inverse->rows[i].spec = &stream->rows[i];
         result = pr_inverse_row_open(inverse, &inverse->rows[i], err);
@@ -79,6 +81,7 @@ void pr_inverse_destroy(pr_inverse_t **inverse) {
             pr_inverse_row_close(&(*inverse)->rows[i]);
     free((*inverse)->rows);
     sqlite3_finalize((*inverse)->maker);
+    pr_foreign_destroy(&(*inverse)->foreign);
     pr_proof_list_destroy(&(*inverse)->extra);
     free(*inverse);
     *inverse = NULL;

@@ -69,6 +69,21 @@ int pr_inverse_has_our_key(pr_inverse_t *inverse, pr_inverse_row_t *row, bool wi
     return 1;
 }
 
+/* A failure, unless the row was left to others, who had changed it (a finding of the run, which need not be told again). */
+static int s_fail_unless_kept(pr_inverse_t *inverse, pr_inverse_row_t *row, pr_inverse_column_t *column,
+                              const pr_cell_t *cell, bool final, pr_error_t *err) {
+    const pr_inverse_record_t *record = inverse->record;
+    int kept = row->spec->mode == PR_MODE_UPSERT ? pr_foreign_is_kept(inverse->foreign, row->spec->table, row->id,
+                                                                      record->source, record->ordinal, err)
+                                                 : 0;
+    inverse->final |= kept == 0 && final;
+    if (kept == 0)
+        pr_inverse_report_mismatch(inverse, row, column, cell);
+    else if (kept > 0 && inverse->made->run == 0)
+        pr_inverse_tally(inverse, &column->theirs, column, cell);
+    return kept < 0 ? kept : 0;
+}
+
 /*  What a difference means. In a shared row, and in a column that is only ever set with a new row, it is a failure if
  *  this record made the row, or if every record must have it so; else the row is another's, and it is a finding. Of a
  *  batch all of whose records inserted rows each such row has a maker in the books, so one without is a failure, too. */
@@ -81,12 +96,9 @@ static int s_differs(pr_inverse_t *inverse, pr_inverse_row_t *row, pr_inverse_co
     if (result < 0)
         return result;
     if (maker == PR_MAKER_THIS || (maker == PR_MAKER_OTHER && column->common) ||
-        (maker == PR_MAKER_NOBODY && !shared && inverse->all_new)) {
-        inverse->final |= others && maker != PR_MAKER_NOBODY;
-        pr_inverse_report_mismatch(inverse, row, column, cell);
-    } else {
-        pr_inverse_tally(inverse, shared ? &column->shared : &column->kept, column, cell);
-    }
+        (maker == PR_MAKER_NOBODY && !shared && inverse->all_new))
+        return s_fail_unless_kept(inverse, row, column, cell, others && maker != PR_MAKER_NOBODY, err);
+    pr_inverse_tally(inverse, shared ? &column->shared : &column->kept, column, cell);
     return 0;
 }
 

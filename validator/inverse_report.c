@@ -198,6 +198,7 @@ void pr_inverse_report_findings(pr_inverse_t *inverse, pr_proof_list_t *list) {
         for (size_t j = 0; j < row->spec->columns_count; j++) {
             s_report(inverse, row, &row->columns[j], &row->columns[j].shared, "shared_parent_differs", list);
             s_report(inverse, row, &row->columns[j], &row->columns[j].kept, "kept_differs", list);
+            s_report(inverse, row, &row->columns[j], &row->columns[j].theirs, "foreign_kept", list);
         }
     }
     for (size_t i = 0; i < inverse->extra->failures_count && list != NULL; i++)

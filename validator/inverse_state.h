@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "validator/database.h"
+#include "validator/foreign.h"
 #include "validator/inverse.h"
 #include "validator/relation.h"
 
@@ -47,6 +48,7 @@ typedef struct {
     /* findings */
     pr_inverse_tally_t shared;
     pr_inverse_tally_t kept;
+    pr_inverse_tally_t theirs; /* the row was left to others */
 } pr_inverse_column_t;
 
 /* A row read by id. */
@@ -122,6 +124,7 @@ struct pr_inverse {
     const pr_stream_t *stream;
     const pr_inverse_made_t *made;
     sqlite3_stmt *maker; /* NULL: the target has no such books */
+    pr_foreign_t *foreign;
     pr_inverse_row_t *rows;
     uint64_t generation;
     bool all_new;

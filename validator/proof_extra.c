@@ -7,7 +7,8 @@
  *  Only for groups whose rows and tallies differ; elsewhere it costs nothing. The rows of these groups are read into a
  *  table in memory, by id. Then the exports are walked again: each of their records finds its row by natural key and
  *  marks it; a later record with the same key marks it again, as its values are those that are stored, and is told as
- *  a repetition. A row without a mark is extra. What is left must show the distribution of the records that marked it.
+ *  a repetition. A row without a mark is extra, unless others changed it and its record was rejected for that; one that was
+ *  left to others shows what it shows. What is left must show the distribution of the records that marked it.
  *
  *  Memory grows with the rows of the suspect groups (some 100 bytes a row).
  */
@@ -17,6 +18,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "validator/foreign.h"
 #include "validator/proof_parts.h"
 
 enum { S_NAMED_MAX = 1000, S_KEY_PARTS_MAX = 32, S_DEPTH_MAX = 16, S_NONE = UINT32_MAX };
@@ -49,6 +51,7 @@ typedef struct {
     pr_counts_t *counts; /* by group and column */
     pr_scratch_t text, scratch;
     s_finder_t finder;
+    pr_foreign_t *foreign;
     uint64_t extra;
     uint64_t repeated;          /* records whose row an earlier one is already */
     char repeated_detail[1200]; /* the first of them */
@@ -253,10 +256,14 @@ static int s_take_record(void *context, const pr_value_t *values, uint32_t sourc
     if (found < 0)
         return found;
     s_row_t *row = found > 0 ? s_find_row(search, id) : NULL;
+    int kept =
+        row != NULL ? pr_foreign_is_kept(search->foreign, search->groups->row->table, id, source, ordinal, err) : 0;
+    if (kept < 0)
+        return kept;
     for (size_t c = 0; c < search->groups->shown_count; c++) {
         pr_image_of_values(search->groups->shown[c], values, &search->scratch, &search->text);
         if (row != NULL)
-            row->image[c] = s_intern(search);
+            row->image[c] = kept > 0 ? row->stored[c] : s_intern(search);
         else /* a row that is missing */
             pr_counts_add(s_counts_of(search, (size_t)(group - search->groups->groups), c), search->text.data,
                           search->text.size, 1, 0);
@@ -409,11 +416,17 @@ static int s_tell_row(s_search_t *search, const s_row_t *row, pr_error_t *err) {
     return 0;
 }
 
+/* A row that others changed, and whose record was rejected for it, has a record. */
+static int s_tell_unless_rejected(s_search_t *search, const s_row_t *row, pr_error_t *err) {
+    int rejected = pr_foreign_is_rejected(search->foreign, search->groups->row->table, row->id, err);
+    return rejected == 0 ? s_tell_row(search, row, err) : (rejected < 0 ? rejected : 0);
+}
+
 static int s_tell_rows(s_search_t *search, pr_error_t *err) {
     int result = 0;
     for (size_t i = 0; result == 0 && i < search->rows_count; i++)
         if (!search->rows[i].seen)
-            result = s_tell_row(search, &search->rows[i], err);
+            result = s_tell_unless_rejected(search, &search->rows[i], err);
     if (result == 0 && !search->proof->extra_fail && search->extra > S_NAMED_MAX)
         s_add_finding(search, "more", "rows that are not named one by one", search->extra - S_NAMED_MAX);
     return result;
@@ -485,6 +498,7 @@ static void s_search_clear(s_search_t *search) {
     for (int i = 0; i < search->finder.count; i++)
         pr_scratch_free(&search->finder.scratch[i]);
     sqlite3_finalize(search->finder.statement);
+    pr_foreign_destroy(&search->foreign);
     pr_counts_clear(&search->texts);
     pr_scratch_free(&search->text);
     pr_scratch_free(&search->scratch);
@@ -505,6 +519,8 @@ int pr_proof_extra(pr_proof_t *proof, const pr_groups_t *groups, pr_proof_list_t
         result = s_load_all_rows(&search, err);
     if (result == 0)
         result = s_finder_open(&search, err);
+    if (result == 0)
+        result = pr_foreign_new(proof->db, proof->path, &proof->made, &search.foreign, err);
     if (result == 0)
         result = proof->of_run ? s_walk_run(&search, err) : s_walk_exports(&search, err);
     if (result == 0)

@@ -10,14 +10,6 @@
 #include "common/alloc.h"
 #include "validator/database.h"
 
-/* A later run that has read the same record: what it made of it counts. */
-#define S_LATER                                                                                                        \
-    "SELECT 1 FROM pvrelay_source AS was JOIN pvrelay_source AS is_ ON is_.digest = was.digest AND is_.stream = "      \
-    "was.stream AND is_.size = was.size AND is_.run > was.run JOIN pvrelay_run AS later ON later.run = is_.run JOIN "  \
-    "pvrelay_checkpoint AS c ON c.run = is_.run AND c.source = is_.source AND c.kind = 'batch' WHERE was.run = j.run " \
-    "AND was.source = j.source AND later.rolled_back_at IS NULL AND j.ordinal >= c.first_ordinal AND j.ordinal < "     \
-    "c.first_ordinal + c.records"
-
 typedef struct {
     XXH128_hash_t digest;
     bool marked;
@@ -51,10 +43,7 @@ static int s_has_books(sqlite3 *db, const char *path, pr_error_t *err) {
 static int s_load(sqlite3 *db, const char *path, pr_rejects_t *rejects, pr_error_t *err) {
     sqlite3_stmt *statement = NULL;
     int result = pr_database_prepare(
-        db, path,
-        sqlite3_mprintf("SELECT j.raw FROM pvrelay_reject AS j JOIN pvrelay_run AS r ON r.run = j.run WHERE "
-                        "r.rolled_back_at IS NULL AND j.retried_by IS NULL AND NOT EXISTS (" S_LATER ")"),
-        &statement, err);
+        db, path, sqlite3_mprintf("SELECT j.raw FROM pvrelay_reject AS j WHERE " PR_REJECT_IS_OPEN), &statement, err);
     size_t room = 0;
     while (result == 0 && (result = pr_database_step(db, path, statement, err)) > 0) {
         if (rejects->count == room) {

@@ -10,6 +10,7 @@
 
 #include "common/error.h"
 #include "common/failure.h"
+#include "common/foreign_change.h"
 #include "common/mapping.h"
 #include "common/plan.h"
 #include "common/position.h"
@@ -48,6 +49,9 @@ int pr_target_open(const char *path, const char *migrations, const pr_mapping_t 
 /*  Keep with every commit from here on how it can be taken back (common/undo.h). Errors: -PR_E_TARGET_SCHEMA (a table
  *  whose changes cannot be recorded), -PR_E_TARGET…. */
 int pr_target_keep_undo(pr_target_t *target, pr_error_t *err);
+
+/* What becomes of rows that are not as pvrelay last stored them, from here on. At first their records are rejected. */
+void pr_target_on_foreign_change(pr_target_t *target, pr_foreign_policy_t policy);
 
 /* Rolls back what is open, closes, releases the lock. NULL-safe. */
 void pr_target_destroy(pr_target_t **target);
@@ -89,7 +93,7 @@ typedef struct {
 int pr_target_batch_begin(pr_target_t *target, int64_t run, const pr_plan_source_t *source, pr_range_t range,
                           pr_error_t *err);
 
-/*  Apply one record: an accepted one makes its rows (or becomes a reject here: unknown_parent, constraint — then
+/*  Apply one record: an accepted one makes its rows (or becomes a reject here: unknown_parent, constraint, changed_in_target — then
  *  nothing of it stays, and its raw bytes are `raw`, which the caller has at hand or reads from the export), a rejected
  *  one is stored. read_raw is called only when the target itself rejects, perhaps a record that has waited, at most once for each; it fills ret_raw (borrowed till
  *  the next call) or fails. It must be the same for all records of a batch. ordinal: within the source. */

@@ -31,6 +31,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "writer/target_foreign.h"
+
 /* A record on its way. */
 typedef struct {
     pr_target_t *target;
@@ -42,6 +44,10 @@ typedef struct {
     pr_target_applied_t applied;
     pr_error_t *err;
 } s_way_t;
+
+const char *pr_target_applied_detail(const pr_target_applied_t *applied) {
+    return applied->longer != NULL ? applied->longer : applied->detail;
+}
 
 static int s_error(s_way_t *way, const pr_target_row_t *row) {
     return pr_target_fail(way->target, way->err, "table %s", row->spec->table);
@@ -71,7 +77,7 @@ static void s_bind(sqlite3_stmt *statement, const pr_target_row_t *row, const pr
 /*  Equal as stored: the same kind and content. A column's affinity may have turned an integer into a real or back.
  *  The stored value is fetched once, and asked for what it holds: each sqlite3_column_* call would look it up anew. Allowed
  *  as the connection has no mutex: SQLite then tells no protected values from unprotected ones. */
-static bool s_stored_equal(sqlite3_stmt *statement, int at, const pr_value_t *value) {
+bool pr_target_stored_equal(sqlite3_stmt *statement, int at, const pr_value_t *value) {
     sqlite3_value *stored = sqlite3_column_value(statement, at);
     int type = sqlite3_value_type(stored);
     switch (value->kind) {
@@ -96,7 +102,7 @@ static bool s_stored_equal(sqlite3_stmt *statement, int at, const pr_value_t *va
 bool pr_target_row_differs(sqlite3_stmt *statement, int first, const pr_value_t *values,
                            const pr_target_columns_t *columns) {
     for (size_t i = 0; i < columns->count; i++) {
-        if (!s_stored_equal(statement, first + (int)i, &values[columns->at[i]]))
+        if (!pr_target_stored_equal(statement, first + (int)i, &values[columns->at[i]]))
             return true;
     }
     return false;
@@ -110,7 +116,8 @@ static int s_insert(s_way_t *way, pr_target_row_t *row, bool *ret_exists) {
     int step = sqlite3_step(row->insert);
     if (step == SQLITE_DONE) {
         row->id = sqlite3_last_insert_rowid(way->target->db);
-        result = PR_ROW_INSERTED;
+        result = pr_target_foreign_stored(way->target, row, row->id, row->values, way->err);
+        result = result == 0 ? PR_ROW_INSERTED : result;
     } else if (step == SQLITE_CONSTRAINT && !*ret_exists) {
         /* The key, or a column that would not be set at all if the row is there. Its message is still needed if no such
          * row is found. */
@@ -134,14 +141,36 @@ static int s_change(s_way_t *way, pr_target_row_t *row, sqlite3_stmt *statement,
     s_bind(statement, row, columns);
     sqlite3_bind_int64(statement, (int)columns->count + 1, row->id);
     int step = sqlite3_step(statement);
-    if (step == SQLITE_DONE)
-        result = PR_ROW_UPDATED;
-    else
+    if (step != SQLITE_DONE)
         result = step == SQLITE_CONSTRAINT ? s_constraint(way) : s_error(way, row);
     sqlite3_reset(statement);
+    if (step == SQLITE_DONE)
+        result = pr_target_foreign_stored(way->target, row, row->id, row->values, way->err);
+    if (result == 0)
+        result = PR_ROW_UPDATED;
     if (row->clears_cache)
         pr_id_cache_clear(way->target->cache);
     return result;
+}
+
+/* Where the values that were compared stand in what `select` reads. */
+typedef struct {
+    sqlite3_stmt *select;
+    int first;
+    const pr_target_columns_t *columns;
+} s_compared_t;
+
+/* The row differs: change it, unless it is others' by now and they come first. */
+static int s_differing(s_way_t *way, pr_target_row_t *row, s_compared_t compared, sqlite3_stmt *change,
+                       const pr_target_columns_t *columns) {
+    int result = pr_target_foreign_judge(way->target, row, compared.select, compared.first, compared.columns, way->err);
+    if (result == PR_ROW_REJECTED) {
+        way->applied.reason = PR_R_CHANGED_IN_TARGET;
+        way->applied.longer = row->foreign.text;
+        if (row->foreign.field != NULL && row->foreign.field->field >= 0)
+            way->applied.field = way->stream->stream->fields[row->foreign.field->field].name;
+    }
+    return result == PR_ROW_UPDATED ? s_change(way, row, change, columns) : result;
 }
 
 /* Look for the row by its natural key, and change it where it differs. PR_ROW_NONE: there is none. */
@@ -158,7 +187,8 @@ static int s_find(s_way_t *way, pr_target_row_t *row) {
         result = s_error(way, row);
     }
     sqlite3_reset(row->select);
-    return differs ? s_change(way, row, row->change, &row->update) : result;
+    const s_compared_t compared = {row->select, 1, &row->update};
+    return differs ? s_differing(way, row, compared, row->change, &row->update) : result;
 }
 
 /* The two ways of the design block. */
@@ -211,7 +241,7 @@ static bool s_is_ours(const pr_target_row_t *row) {
     for (size_t i = 0; i < row->key.count; i++) {
         size_t column = row->key.at[i];
         if (row->spec->columns[column].op != PR_OP_PARENT &&
-            !s_stored_equal(row->through_select, (int)i + 1, &row->values[column]))
+            !pr_target_stored_equal(row->through_select, (int)i + 1, &row->values[column]))
             return false;
     }
     return true;
@@ -234,7 +264,8 @@ static int s_put_through(s_way_t *way, pr_target_row_t *row) {
     sqlite3_reset(row->through_select);
     if (result == PR_ROW_NONE)
         return s_put(way, row);
-    return differs ? s_change(way, row, row->through_change, &row->through_update) : result;
+    const s_compared_t compared = {row->through_select, 1, &row->through_compare};
+    return differs ? s_differing(way, row, compared, row->through_change, &row->through_update) : result;
 }
 
 /* The key of a row or lookup as the cache wants it. */
@@ -406,6 +437,18 @@ static int s_note_made(s_way_t *way) {
     return result;
 }
 
+/* Note what became of rows that others had changed: of those that the record left or changed, or of the one that it was
+ * rejected for. */
+static int s_note_foreign(s_way_t *way, bool stays) {
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < way->record->rows_count; i++) {
+        const pr_target_row_t *row = &way->stream->rows[way->record->rows[i].spec];
+        if (stays || row->foreign.outcome == PR_FOREIGN_REJECTED)
+            result = pr_target_foreign_note(way->target, way->stream->stream, row, way->ordinal, way->err);
+    }
+    return result;
+}
+
 /* Count what was done, by record and by table. */
 static void s_count(s_way_t *way) {
     for (size_t i = 0; i < way->record->rows_count; i++) {
@@ -431,7 +474,8 @@ static int s_settle(s_way_t *way, bool stays) {
 }
 
 /* What is remembered of a record that was taken back. */
-static void s_forget(pr_target_t *target, pr_id_cache_mark_t mark) {
+static void s_forget(pr_target_t *target, pr_id_cache_mark_t mark, size_t digests) {
+    pr_row_digests_rewind(target->digests, digests);
     pr_id_cache_rewind(target->cache, mark);
     if (target->undo != NULL)
         pr_undo_rewind(target->undo);
@@ -443,9 +487,13 @@ int pr_target_apply_rows(pr_target_t *target, pr_target_stream_t *stream, const 
     pr_id_cache_mark_t mark = pr_id_cache_mark(target->cache);
     if (target->undo != NULL)
         pr_undo_mark(target->undo);
+    size_t digests = pr_row_digests_mark(target->digests);
     int result = PR_ROW_SAME;
-    for (size_t r = 0; r < stream->stream->rows_count; r++)
+    for (size_t r = 0; r < stream->stream->rows_count; r++) {
         stream->rows[r].made = false;
+        if (stream->rows[r].foreign.outcome != PR_FOREIGN_NONE)
+            pr_target_foreign_clear(&stream->rows[r]);
+    }
     for (way.row = 0; result >= 0 && result != PR_ROW_REJECTED && way.row < record->rows_count; way.row++)
         result = s_row(&way, &record->rows[way.row]);
     if (result < 0)
@@ -456,12 +504,14 @@ int pr_target_apply_rows(pr_target_t *target, pr_target_stream_t *stream, const 
         result = s_touch(&way);
     if (result == 0 && stays)
         result = s_note_made(&way);
+    if (result == 0)
+        result = s_note_foreign(&way, stays);
     if (result < 0)
         return result;
     if (stays)
         s_count(&way);
     else
-        s_forget(target, mark);
+        s_forget(target, mark, digests);
     *ret_applied = way.applied;
     return 0;
 }

@@ -13,6 +13,7 @@ typedef struct {
     pr_reject_reason_t reason; /* PR_R_NONE: its rows are in */
     const char *field;         /* of the export; NULL: none. Borrowed from the mapping */
     char detail[512];          /* NUL-terminated; "" if there is none */
+    const char *longer;        /* the detail, instead; borrowed until the next record. NULL: none */
     uint64_t rows_inserted, rows_updated;
 } pr_target_applied_t;
 
@@ -32,8 +33,15 @@ int pr_target_resolve(pr_target_t *target, pr_target_stream_t *stream, pr_target
 int pr_target_known(pr_target_t *target, pr_target_stream_t *stream, const pr_rows_record_t *record, size_t count,
                     pr_error_t *err);
 
+/* Why the record was rejected, in words. Borrowed. */
+const char *pr_target_applied_detail(const pr_target_applied_t *applied);
+
+/*  Is the value that a statement reads in column `at` this one, as stored? An integer equals the real that a column's
+ *  affinity made of it. */
+bool pr_target_stored_equal(sqlite3_stmt *statement, int at, const pr_value_t *value);
+
 /*  Does what a statement reads, from column `first` on, differ from these columns of `values` (a value for each column of
- *  the spec)? As stored: an integer equals the real that a column's affinity made of it. */
+ *  the spec)? */
 bool pr_target_row_differs(sqlite3_stmt *statement, int first, const pr_value_t *values,
                            const pr_target_columns_t *columns);
 

@@ -38,6 +38,7 @@
 
 #include "common/alloc.h"
 #include "writer/target_apply.h"
+#include "writer/target_foreign.h"
 
 static size_t s_greater(size_t a, size_t b) {
     return a > b ? a : b;
@@ -184,10 +185,42 @@ static void s_set_done(pr_target_group_t *group, bool done) {
         group->records[i].done = done;
 }
 
-/* Inserted in order, by one statement: they have ids that follow each other. last: the last one's. */
-static void s_set_ids(pr_target_group_t *group, int64_t last) {
-    for (size_t i = 0; i < group->count; i++)
-        group->records[i].id = last - (int64_t)(group->count - 1 - i);
+/* The id of a record's row, by its natural key. */
+static int s_id_by_key(pr_target_t *target, const pr_target_row_t *row, const pr_value_t *values, int64_t *ret_id,
+                       pr_error_t *err) {
+    for (size_t i = 0; i < row->key.count; i++)
+        pr_target_bind_value(row->select, (int)i + 1, &values[row->key.at[i]]);
+    int result = 0;
+    if (sqlite3_step(row->select) == SQLITE_ROW)
+        *ret_id = sqlite3_column_int64(row->select, 0);
+    else
+        result = s_error(target, row, err);
+    sqlite3_reset(row->select);
+    return result;
+}
+
+/*  One statement has inserted all of them: which ids they have, and their digests. The ids follow each other, unless the
+ *  highest possible one is taken: SQLite then picks ids by chance (sqlite.org/autoinc.html). */
+static int s_note_inserted(pr_target_t *target, pr_target_row_t *row, pr_error_t *err) {
+    pr_target_group_t *group = target->group;
+    int64_t last = sqlite3_last_insert_rowid(target->db);
+    int64_t first = last - (int64_t)group->count + 1;
+    int64_t id = first;
+    int result = 0;
+    if (row->grouped.last_id == 0 || row->grouped.last_id + 1 != first)
+        result = s_id_by_key(target, row, group->values, &id, err);
+    bool follow = id == first;
+    for (size_t i = 0; result == 0 && i < group->count; i++) {
+        const pr_value_t *values = &group->values[i * group->table.width];
+        id = first + (int64_t)i;
+        if (!follow)
+            result = s_id_by_key(target, row, values, &id, err);
+        group->records[i].id = id;
+        if (result == 0)
+            result = pr_target_foreign_stored(target, row, id, values, err);
+    }
+    row->grouped.last_id = follow ? last : 0;
+    return result;
 }
 
 /* All or, where a constraint forbids one of them, none. */
@@ -213,9 +246,7 @@ static int s_insert(pr_target_t *target, pr_target_row_t *row, pr_error_t *err) 
         pr_undo_rewind(target->undo);
     sqlite3_reset(row->grouped.insert);
     s_set_done(target->group, step == SQLITE_DONE);
-    if (step == SQLITE_DONE)
-        s_set_ids(target->group, sqlite3_last_insert_rowid(target->db));
-    return result;
+    return step == SQLITE_DONE ? s_note_inserted(target, row, err) : result;
 }
 
 /*  What the statement finds is done if it is as it should be, key included; nothing is if a row was met twice.

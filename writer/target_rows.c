@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "writer/target_foreign.h"
 #include "writer/target_group.h"
 
 void pr_target_rows_new(pr_target_t *target) {
@@ -48,6 +49,9 @@ static void s_row_destroy(pr_target_row_t *row) {
     free(row->update.at);
     free(row->grouped.compare.at);
     free(row->grouped.columns);
+    pr_target_foreign_clear(row);
+    free(row->foreign.names);
+    free(row->foreign.at);
     free(row->through_compare.at);
     free(row->through_update.at);
 }
@@ -274,6 +278,8 @@ int pr_target_rows_prepare(pr_target_t *target, pr_error_t *err) {
     }
     for (size_t s = 0; s < mapping->streams_count; s++)
         target->streams[s].own = s_own_row(&target->streams[s]);
+    if (result == 0)
+        result = pr_target_foreign_prepare(target, err);
     if (result == 0)
         result = pr_target_group_new(target, &target->group, err);
     for (size_t s = 0; s < mapping->streams_count; s++) {

@@ -80,6 +80,19 @@
     X(NOTE_ADD,                                                                                                        \
       "INSERT INTO pvrelay_finding (run, kind, stream, field, count, source, ordinal) VALUES (?1, ?2, ?3, ?4, ?5, "    \
       "?6, ?7) ON CONFLICT (run, kind, stream, field) DO UPDATE SET count = count + excluded.count")                   \
+    X(NOTE_FOREIGN, "INSERT INTO pvrelay_finding (run, kind, stream, field, count, source, ordinal, detail) VALUES "   \
+                    "(?1, ?2, ?3, ?4, "                                                                                \
+                    "1, ?5, ?6, ?7) ON CONFLICT (run, kind, stream, field) DO UPDATE SET count = count + 1")           \
+    X(FOREIGN_NAMED, "SELECT count(*) FROM pvrelay_finding WHERE run = ?1 AND kind IN ('foreign_kept', "               \
+                     "'foreign_overwritten')")                                                                         \
+    X(FOREIGN_ANY_KEPT, "SELECT ?1 < 0 OR EXISTS (SELECT 1 FROM pvrelay_foreign_change WHERE outcome = 'kept')")       \
+    X(FOREIGN_ADD,                                                                                                     \
+      "INSERT OR REPLACE INTO pvrelay_foreign_change (table_name, row_id, checkpoint, ordinal, run, source, outcome, " \
+      "detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                                                               \
+    X(FOREIGN_WRITTEN,                                                                                                 \
+      "INSERT OR IGNORE INTO pvrelay_foreign_change (table_name, row_id, checkpoint, ordinal, run, source, outcome) "  \
+      "SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'written' WHERE (SELECT outcome FROM pvrelay_foreign_change WHERE table_name = " \
+      "?1 AND row_id = ?2 ORDER BY checkpoint DESC, ordinal DESC LIMIT 1) = 'kept'")                                   \
     X(FAILURE_INSERT,                                                                                                  \
       "INSERT INTO pvrelay_failure (run, checkpoint, kind, stream, table_name, row_key, column_name, expected, "       \
       "stored, source, \"offset\") VALUES (?1, nullif(?2, 0), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                  \

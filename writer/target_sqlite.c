@@ -245,6 +245,7 @@ void pr_target_destroy(pr_target_t **target) {
     if (dying->db != NULL && sqlite3_get_autocommit(dying->db) == 0)
         sqlite3_exec(dying->db, "ROLLBACK", NULL, NULL, NULL);
     pr_undo_destroy(&dying->undo);
+    pr_row_digests_destroy(&dying->digests);
     pr_target_rows_destroy(dying);
     pr_target_group_destroy(&dying->group);
     for (int i = 0; i < PR_SQL_COUNT; i++)
@@ -267,6 +268,10 @@ int pr_target_keep_undo(pr_target_t *target, pr_error_t *err) {
     int result = pr_undo_new(target->db, tables, target->tables_count, &target->undo, err);
     free(tables);
     return result;
+}
+
+void pr_target_on_foreign_change(pr_target_t *target, pr_foreign_policy_t policy) {
+    target->on_foreign_change = policy;
 }
 
 /* Transactions ------------------------------------------------------------------------------------------------------
@@ -292,6 +297,9 @@ void pr_target_roll_back(pr_target_t *target) {
         sqlite3_reset(target->fixed[PR_SQL_ROLLBACK]);
     }
     pr_undo_drop(target->undo);
+    pr_row_digests_drop(target->digests);
+    target->foreign_named = -1;
+    target->foreign_kept = -1;
     pr_id_cache_clear(target->cache);
     pr_id_set_clear(target->touched);
     pr_target_group_empty(target->group);
@@ -336,6 +344,8 @@ int pr_target_checkpoint_settle(pr_target_t *target, int64_t checkpoint, pr_erro
             result = pr_target_do(target, PR_SQL_CHECKPOINT_ROWS, err, "itii", checkpoint, table->name,
                                   (int64_t)table->inserted, (int64_t)table->updated);
     }
+    if (result == 0)
+        result = pr_row_digests_store(target->digests, checkpoint, err);
     return result == 0 && target->undo != NULL ? pr_undo_store(target->undo, checkpoint, err) : result;
 }
 
@@ -437,7 +447,7 @@ static int s_reject_ours(pr_target_t *target, const pr_rows_record_t *record, ui
     if (result < 0)
         return result;
     pr_value_t field = applied->field == NULL ? pr_value_null() : pr_value_text(applied->field, strlen(applied->field));
-    pr_value_t detail = pr_value_text(applied->detail, strlen(applied->detail));
+    pr_value_t detail = pr_value_text(pr_target_applied_detail(applied), strlen(pr_target_applied_detail(applied)));
     return s_reject(target, record, ordinal, applied->reason, &field, &detail, &raw, err);
 }
 

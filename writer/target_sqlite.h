@@ -9,9 +9,11 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/foreign_change.h"
 #include "common/lock.h"
 #include "common/mapping.h"
 #include "common/undo.h"
+#include "writer/row_digest.h"
 #include "writer/target.h"
 #include "writer/target_cache.h"
 #include "writer/target_sql.h"
@@ -46,10 +48,31 @@ typedef struct {
     bool may_precede;                             /* a record in a group may make it, if it is known */
     sqlite3_stmt *insert, *select, *select_by_id; /* NULL: not in groups */
     pr_target_columns_t compare;                  /* natural key, then `update` */
+    int64_t last_id;                              /* of the last group that was inserted; 0: not known */
     int64_t next_id;                              /* where the rows of the next group may stand; 0: no guess */
     size_t size;                                  /* how many records the next group may have */
     const char **columns;                         /* names, as the spec's columns; NULL: the target lacks it */
 } pr_target_grouped_t;
+
+/* What became of a row that was not as pvrelay last stored it. */
+typedef enum {
+    PR_FOREIGN_NONE, /* it was, or did not differ */
+    PR_FOREIGN_REJECTED,
+    PR_FOREIGN_KEPT,
+    PR_FOREIGN_OVERWRITTEN
+} pr_foreign_outcome_t;
+
+/* What a row of the mapping needs to tell ours from others': target_foreign.h. */
+typedef struct {
+    const char **names; /* of the columns that a replay would change; NULL: rows are never changed, and not digested */
+    size_t names_count;
+    size_t table; /* number of its table in the digests */
+    size_t *at;   /* the digest's columns among the spec's; NULL: the row must be read to be digested */
+    /* of the record at hand: */
+    pr_foreign_outcome_t outcome;
+    char *text;               /* the values (sqlite3_free) */
+    const pr_column_t *field; /* the first column that differs */
+} pr_target_foreign_t;
 
 /* A row of the mapping, with the statements that make it. */
 typedef struct {
@@ -71,6 +94,7 @@ typedef struct {
     sqlite3_stmt *insert, *select, *change;
     sqlite3_stmt *through_find, *through_select, *through_change;
     pr_target_grouped_t grouped;
+    pr_target_foreign_t foreign;
     pr_value_t *values; /* per column: of the record at hand, ids resolved */
     int64_t id;         /* of the record at hand */
     bool made;          /* the record at hand makes this row */
@@ -115,6 +139,11 @@ struct pr_target {
     pr_target_table_t *tables;
     size_t tables_count;
     pr_undo_t *undo; /* NULL: none is kept */
+    pr_row_digests_t *digests;
+    pr_foreign_policy_t on_foreign_change;
+    int64_t foreign_named; /* findings of foreign changes that name a row, in run foreign_named_run; -1: not known */
+    int64_t foreign_named_run;
+    int64_t foreign_kept; /* 0: no row was ever kept for others' sake; -1: not known */
     pr_id_cache_t *cache;
     pr_id_set_t *touched;
     struct pr_target_group *group;

@@ -827,6 +827,8 @@ static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
     self->reorder = pr_reorder_new((size_t)daemon->config->window_bytes * 2);
     int result =
         pr_target_open(daemon->config->target, daemon->config->migrations, daemon->mapping, &self->target, err);
+    if (result == 0)
+        pr_target_on_foreign_change(self->target, daemon->config->on_foreign_change);
     if (result == 0 && !daemon->config->undo_off)
         result = pr_target_keep_undo(self->target, err);
     if (result == 0)

@@ -65,7 +65,8 @@ class HubTarget(unittest.TestCase):
         # Legacy times arrive as they were: the HUB's triggers did not fire for our writes.
         self.assertEqual(pipeline.query(self.target, "SELECT count(*) FROM el_modules WHERE updated_at LIKE '2026%'"), [(0,)])
         self.assertEqual(pipeline.query(self.target, "SELECT name FROM d1_migrations ORDER BY id"),
-                         [("0001_core_schema.sql",), ("0002_el_module.sql",), ("0002_pvrelay.sql",), ("0003_undo.sql",), ("0004_validation.sql",), ("0005_deferred_index.sql",), ("0008_rows_sum.sql",)])
+                         [("0001_core_schema.sql",), ("0002_el_module.sql",), ("0002_pvrelay.sql",), ("0003_undo.sql",), ("0004_validation.sql",), ("0005_deferred_index.sql",),
+                          ("0006_foreign_change.sql",), ("0008_rows_sum.sql",)])
         before = pipeline.dump(self.target)
         pipeline.run(exports, self.target)
         pipeline.assert_same_dump(self, before, pipeline.dump(self.target))
@@ -78,7 +79,12 @@ class HubTarget(unittest.TestCase):
             db.execute("UPDATE el_audits SET intervention_id = 9 WHERE project_name = 'JALIBAT'")
             db.execute("DELETE FROM interventions WHERE notes LIKE '%a4e19950-%'")
             db.commit()
-        done = pipeline.run(exports, self.target)
+        # The HUB's trigger has dated the audit anew: that is a change by others, too.
+        pipeline.run(exports, self.target, expect=3)
+        ((reason, detail),) = pipeline.query(self.target, "SELECT reason, detail FROM pvrelay_reject")
+        self.assertEqual(reason, "changed_in_target")
+        self.assertRegex(detail, r"\Ael_audits id=\d+ was changed since pvrelay stored it: updated_at is '[^';]*', the export says '[^';]*'\Z")
+        done = pipeline.run(exports, self.target, "--on-foreign-change", "keep")
         self.assertEqual(pipeline.query(self.target, "SELECT intervention_id FROM el_audits WHERE project_name = 'JALIBAT'"), [(9,)])
         self.assertEqual(pipeline.query(self.target, "SELECT count(*) FROM interventions"), [(2,)])
         self.assertIn("replaced_parent", done.stdout)

@@ -199,6 +199,7 @@ static int s_setup(void **state) {
     s_exec_file(f, PR_SOURCE_DIR "/migrations/0003_undo.sql");
     s_exec_file(f, PR_SOURCE_DIR "/migrations/0004_validation.sql");
     s_exec_file(f, PR_SOURCE_DIR "/migrations/0005_deferred_index.sql");
+    s_exec_file(f, PR_SOURCE_DIR "/migrations/0006_foreign_change.sql");
     /* As the writer: the HUB's triggers stay out. */
     assert_int_equal(sqlite3_db_config(f->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL), SQLITE_OK);
     s_exec(f,

@@ -262,6 +262,8 @@ static void test_real_intervention_in_the_placeholders_place_is_left_alone(void 
         "1, 'el', '2025-10-20', 'Real one');"
         "UPDATE el_audits SET intervention_id = 2, updated_at = '2025-10-27 10:00:00';"
         "DELETE FROM interventions WHERE id = 1;");
+    /* The HUB's trigger has dated the audit anew. */
+    pr_target_on_foreign_change(fx->target, PR_FOREIGN_OVERWRITE);
     fx_begin(fx, S_RUN_2, 1, 0);
     fx_audit_t audit = fx_audit("tok");
     audit.status = "archived";

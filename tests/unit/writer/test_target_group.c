@@ -641,6 +641,7 @@ static void test_row_that_is_there_in_the_middle(void **state) {
     s_world_t *world = *state;
     fx_t *fx = world->fx;
     s_open_with_undo(fx);
+    pr_target_on_foreign_change(fx->target, PR_FOREIGN_OVERWRITE);
     s_begin(world, S_RUN_1, 4);
     fx_sql(fx, "INSERT INTO el_modules (el_audit_id, audit_token, module_identifier, string_number, "
                "position_in_string, comment) VALUES (1, 'tok', 'M2', 5, 5, 'theirs')");
