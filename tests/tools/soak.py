@@ -20,11 +20,11 @@ CAMPAIGNS = ROOT / "tests/campaigns"
 
 # Share of the time, and the build it works on; 1 and "test" for a campaign that is not here.
 WEIGHTS = {
-    "random_faults": 4,
-    "power_loss": 3,
+    "fuzz": 10,
     "io_faults": 4,
-    "fuzz": 6,
-    "suite": 2,
+    "random_faults": 3,
+    "hostile_targets": 3,
+    "power_loss": 2,
 }
 PRESETS = {"fuzz": "fuzz", "hostile_targets": "asan"}
 
