@@ -51,6 +51,7 @@
 #include "common/migrate.h"
 #include "common/rollback_keep.h"
 #include "common/rollback_table.h"
+#include "common/sql_busy.h"
 #include "common/sql_open.h"
 #include "common/sql_text.h"
 #include "common/sql_value.h"
@@ -105,11 +106,13 @@ static int s_open(const s_way_t *way, sqlite3 **ret_db) {
 }
 
 static int s_connect(s_way_t *way) {
-    static const char *const settings[] = {"PRAGMA foreign_keys = OFF",  "PRAGMA journal_mode = WAL",
-                                           "PRAGMA synchronous = FULL",  "PRAGMA cache_size = -32768",
-                                           "PRAGMA secure_delete = OFF", "PRAGMA wal_autocheckpoint = 4000"};
+    static const char *const settings[] = {"PRAGMA foreign_keys = OFF", "PRAGMA synchronous = FULL",
+                                           "PRAGMA cache_size = -32768", "PRAGMA secure_delete = OFF",
+                                           "PRAGMA wal_autocheckpoint = 4000"};
     int off = -1;
     int result = s_open(way, &way->db);
+    if (result == 0 && pr_sql_wal(way->db) != SQLITE_OK)
+        result = s_fail(way, way->db, "PRAGMA journal_mode = WAL");
     for (size_t i = 0; result == 0 && i < sizeof settings / sizeof settings[0]; i++)
         result = s_exec(way, way->db, settings[i]);
     if (result == 0 && (sqlite3_db_config(way->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, &off) != SQLITE_OK || off != 0))

@@ -62,3 +62,11 @@ static int s_on_busy(void *db, int count) {
 void pr_sql_busy(sqlite3 *db) {
     sqlite3_busy_handler(db, s_on_busy, db);
 }
+
+int pr_sql_wal(sqlite3 *db) {
+    pr_lock_wait_t wait = {0};
+    int result = sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+    while (result == SQLITE_BUSY && pr_lock_wait_step(&wait, pr_lock_wait_limit_ms(), s_describe, db))
+        result = sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+    return result;
+}

@@ -9,4 +9,8 @@
  *  pr_lock_wait_set says, and only then fail. */
 void pr_sql_busy(sqlite3 *db);
 
+/*  Put a database into WAL mode. While anybody else has it open in another mode SQLite says BUSY, and asks no busy handler:
+ *  here it is waited for all the same. Returns what sqlite3_exec returned last. */
+int pr_sql_wal(sqlite3 *db);
+
 #endif

@@ -44,6 +44,7 @@
 #include "common/lock_wait.h"
 #include "common/migrate.h"
 #include "common/reject.h"
+#include "common/sql_busy.h"
 #include "common/sql_open.h"
 #include "writer/target_apply.h"
 #include "writer/target_group.h"
@@ -178,7 +179,7 @@ static int s_connect(pr_target_t *target, pr_error_t *err) {
 
 /* After the schema is accepted: a refused database keeps its journal mode. */
 static int s_settings(pr_target_t *target, pr_error_t *err) {
-    int result = s_exec(target, "PRAGMA journal_mode = WAL", err);
+    int result = pr_sql_wal(target->db) == SQLITE_OK ? 0 : pr_target_fail(target, err, "PRAGMA journal_mode = WAL");
     if (result == 0)
         result = s_exec(target, "PRAGMA synchronous = NORMAL", err);
     if (result == 0)

@@ -87,6 +87,20 @@ class ByHand(LockTest):
         self.assertEqual(process.wait(timeout=pipeline.DEADLINE), 0)
         self.assertEqual(said.text().count("waiting for it"), 1, said.text())
 
+    def test_a_reader_of_a_database_without_wal(self):
+        """Where SQLite asks no busy handler: WAL mode cannot be turned on as long as somebody reads."""
+        exports = self.exports("--preset", "production")
+        subprocess.run([pipeline.BIN / "pvrelay", "migrate", "--target", self.target], check=True, stdout=subprocess.DEVNULL)
+        with contextlib.closing(sqlite3.connect(self.target, isolation_level=None)) as reader:
+            self.assertEqual(reader.execute("PRAGMA journal_mode").fetchall(), [("delete",)])
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM el_modules").fetchall()
+            process, said = self.start(exports)
+            pipeline.wait_until(lambda: "waiting for it" in said.text() or process.poll() is not None, "word of the wait")
+            self.assertIsNone(process.poll(), said.text())
+            reader.execute("COMMIT")
+            self.assertEqual(process.wait(timeout=pipeline.DEADLINE), 0, said.text())
+
     def test_the_limit(self):
         exports = self.exports("--preset", "production")
         pipeline.run(exports, self.target)
