@@ -10,7 +10,7 @@
 
 #include "common/lock_wait.h"
 #include "common/log.h"
-#include "common/sql_alive.h"
+#include "control/interrupt.h"
 #include "control/options.h"
 
 typedef struct {
@@ -78,18 +78,18 @@ static int s_help_on(int argc, char **argv) {
     return 0;
 }
 
-/* By hand: say at once what is waited for. Ctrl-C is the default one, which ends the process. */
+/* By hand: say at once what is waited for. */
 static bool s_on_lock_wait(void *context, const char *what, bool begins) {
     const char *target = context;
     if (!begins)
-        return true;
+        return !pr_interrupted();
     char limit[32];
     pr_lock_wait_print(pr_lock_wait_limit_ms(), limit, sizeof limit);
     if (target != NULL && strncmp(what, target, strlen(target)) != 0)
         fprintf(stderr, "pvrelay: %s is in use: %s; waiting up to %s\n", target, what, limit);
     else
         fprintf(stderr, "pvrelay: %s; waiting up to %s\n", what, limit);
-    return true;
+    return !pr_interrupted();
 }
 
 void pr_command_wait_for_locks(unsigned limit_ms, const char *target) {
@@ -99,7 +99,7 @@ void pr_command_wait_for_locks(unsigned limit_ms, const char *target) {
 int pr_command_main(int argc, char **argv) {
     pr_error_t err = PR_ERROR_INIT;
     pr_log_open("pvrelay", PR_LOG_NOTICE);
-    pr_sql_prepare(); /* as the stages do: verify has a second thread, with a connection of its own */
+    pr_interrupt_catch(); /* sets SQLite up as in the stages: verify has a second thread, with a connection of its own */
     if (argc < 2) {
         pr_options_wrong("", &err, "a command is missing");
         return s_fail(&err);

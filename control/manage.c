@@ -22,6 +22,7 @@
 #include "common/signals.h"
 #include "control/begin.h"
 #include "control/command.h"
+#include "control/interrupt.h"
 #include "control/options.h"
 #include "control/progress_view.h"
 #include "control/run.h"
@@ -317,6 +318,8 @@ static bool s_on_lock_wait(void *context, const char *what, bool begins) {
 static int s_open(pr_manager_t *manager, pr_error_t *err) {
     static const int signals[] = {SIGTERM, SIGINT};
     int result = pr_signals_open(signals, 2, NULL, &manager->signals, err);
+    if (result == 0)
+        result = pr_interrupt_check("interrupted before a run was begun", err);
     if (result < 0)
         return result;
     manager->watchdog = pr_watchdog_open();

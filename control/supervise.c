@@ -43,6 +43,7 @@
 #include "common/signals.h"
 #include "common/socket.h"
 #include "control/daemon_lines.h"
+#include "control/interrupt.h"
 #include "control/restart.h"
 
 enum {
@@ -574,6 +575,8 @@ int pr_supervise(const pr_supervise_t *run, int *ret_outcome, pr_error_t *err) {
     if (result == 0)
         result = pr_signals_open(signals, sizeof signals / sizeof signals[0], &self.old_mask, &self.signals, err);
     zsys_handler_set(NULL);
+    if (result == 0) /* from here on they are read; one that came before was not */
+        result = pr_interrupt_check("interrupted before any daemon was started; the same command continues", err);
     if (result == 0)
         result = s_open_sockets(&self, err);
     if (result < 0)

@@ -15,7 +15,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +27,7 @@
 #include "common/sql_open.h"
 #include "control/api_check.h"
 #include "control/command.h"
+#include "control/interrupt.h"
 #include "control/ledger.h"
 #include "control/options.h"
 #include "control/report.h"
@@ -101,33 +101,19 @@ typedef struct {
 
 /* ---- being interrupted ---- */
 
-static volatile sig_atomic_t s_stopped;
-
-static void s_on_signal(int number) {
-    (void)number;
-    s_stopped = 1;
-}
-
-/* A second signal has its usual effect: the proof of the whole does not look at the first one. */
-static void s_catch_signals(void) {
-    struct sigaction action = {.sa_handler = s_on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 static bool s_keep_going(void *context) {
     (void)context;
-    return s_stopped == 0;
+    return !pr_interrupted();
 }
 
 static int s_check_stopped(pr_error_t *err) {
-    return s_stopped == 0 ? 0 : pr_error_set(err, PR_E_INTERRUPTED, "interrupted; nothing was written");
+    return pr_interrupt_check("interrupted; nothing was written", err);
 }
 
 static bool s_scan_progress(void *context, uint64_t done, uint64_t total) {
     s_verify_t *self = context;
     pr_verify_progress_show(&self->progress, "scanning", "bytes", done, total, pr_now_ms());
-    return s_stopped == 0;
+    return !pr_interrupted();
 }
 
 /* ---- opening ---- */
@@ -442,7 +428,6 @@ int pr_command_verify(int argc, char **argv, pr_error_t *err) {
         s_verify_t self = {.options = &given,
                            .progress = {.mode = given.progress >= 0 ? (pr_view_mode_t)given.progress : usual,
                                         .began_ms = pr_now_ms()}};
-        s_catch_signals();
         result = s_verify(&self, &operands, argc, argv, err);
         s_close(&self);
     }
