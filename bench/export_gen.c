@@ -43,8 +43,9 @@ static const int64_t s_null = INT64_MIN; /* an integer field that is NULL */
 
 /* name, word on the command line, what its count means (trap_use_t), sentence */
 #define TRAPS(X)                                                                                                       \
-    X(NULL_TEXT, "null-text", ALL, "NULLs print as the text \"null\", as wrangler before 4.72 did")                    \
-    X(REAL_NULL, "real-null", ALL, "NULLs print as null, as wrangler does since 4.72")                                 \
+    X(NULL_TEXT, "null-text", SWITCH, "NULLs print as the text \"null\", as --local of wrangler before 4.72 did")      \
+    X(REAL_NULL, "real-null", SWITCH, "NULLs print as null, as --remote always did and --local does since 4.72")       \
+    X(TEXT_NULL, "text-null", ALL, "real-null, and NULL comments are texts that read \"null\", as a HUB holds them")   \
     X(INTEGER_2_53, "integer-2-53", RECORD, "an integer beyond 2^53 that fits 64 bits")                                \
     X(INTEGER_BEYOND, "integer-beyond-int64", RECORD, "an integer that does not fit 64 bits")                          \
     X(UNKNOWN_STATUS, "unknown-status", RECORD, "a status that no value map knows")                                    \
@@ -173,9 +174,9 @@ typedef struct {
     lead_t audit_lead[AUDIT_FIELDS];
     lead_t module_lead[MODULE_FIELDS];
     lead_t record_close;
-    char indent[16]; /* before a record's brace */
-    bool nulls_text; /* how NULLs print once nulls_flip is used up */
-    uint64_t nulls_flip;
+    char indent[16];            /* before a record's brace */
+    bool nulls_text;            /* NULLs print as the text "null" */
+    uint64_t text_nulls;        /* comments that still are to read "null" */
     uint64_t hits[TRAP_NUMBER]; /* records a trap has spoilt so far */
     uint64_t ordinal;           /* modules written, without the extra ones of duplicate-module */
     const char *production_status[462];
@@ -302,12 +303,7 @@ static void s_put_text(gen_t *gen, const char *text) {
 }
 
 static void s_put_null(gen_t *gen) {
-    bool text = gen->nulls_text;
-    if (gen->nulls_flip > 0) {
-        gen->nulls_flip--;
-        text = !text;
-    }
-    s_puts(gen, text ? "\"null\"" : "null");
+    s_puts(gen, gen->nulls_text ? "\"null\"" : "null");
 }
 
 static void s_put_text_or_null(gen_t *gen, const char *text) {
@@ -766,8 +762,12 @@ static void s_put_module(gen_t *gen, const module_t *module, trap_t trap) {
     s_put_lead(gen, lead++);
     if (trap == TRAP_NUL_CHARACTER)
         s_puts(gen, "\"avant\\u0000après\"");
-    else
+    else if (module->comment == NULL && gen->text_nulls > 0) {
+        gen->text_nulls--;
+        s_puts(gen, "\"null\"");
+    } else {
         s_put_text_or_null(gen, module->comment);
+    }
     s_put_lead(gen, lead++);
     s_put_text_or_null(gen, module->technician_id);
     s_put_lead(gen, lead++);
@@ -1176,8 +1176,8 @@ static void s_check(options_t *options) {
         s_die(EXIT_USAGE, "--trap success-false, null-results and unknown-meta need --shape wrangler or results");
     if (options->shape == SHAPE_NDJSON && options->trap[TRAP_EMPTY_RESULTS])
         s_die(EXIT_USAGE, "--trap empty-results needs a shape with an array");
-    if (options->trap[TRAP_NULL_TEXT] && options->trap[TRAP_REAL_NULL])
-        s_die(EXIT_USAGE, "--trap null-text and real-null exclude each other");
+    if (options->trap[TRAP_NULL_TEXT] && (options->trap[TRAP_REAL_NULL] || options->trap[TRAP_TEXT_NULL]))
+        s_die(EXIT_USAGE, "--trap null-text and real-null or text-null exclude each other");
     uint64_t hits = 0;
     for (trap_t trap = 0; trap < TRAP_NUMBER; trap++) {
         if (s_traps[trap].use != USE_RECORD || !options->trap[trap])
@@ -1297,10 +1297,11 @@ int main(int argc, char **argv) {
     if (gen.buffer == NULL || gen.crlf == NULL)
         s_die(EXIT_OUTPUT, "out of memory");
 
-    /* Before 4.72 wrangler printed NULL as the text "null": the production files are of that time. */
-    gen.nulls_text = options->shape == SHAPE_WRANGLER || options->shape == SHAPE_RESULTS;
-    trap_t wanted = gen.nulls_text ? TRAP_REAL_NULL : TRAP_NULL_TEXT;
-    gen.nulls_flip = options->trap[wanted] ? options->count[wanted] : 0;
+    /* Before 4.72 `wrangler --local` printed NULL as the text "null": the production files are of that kind. */
+    gen.nulls_text =
+        options->trap[TRAP_NULL_TEXT] || ((options->shape == SHAPE_WRANGLER || options->shape == SHAPE_RESULTS) &&
+                                          !options->trap[TRAP_REAL_NULL] && !options->trap[TRAP_TEXT_NULL]);
+    gen.text_nulls = options->trap[TRAP_TEXT_NULL] ? options->count[TRAP_TEXT_NULL] : 0;
     s_prepare_leads(&gen);
     s_deal_production(&gen);
 

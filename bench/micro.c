@@ -47,7 +47,7 @@ static const char S_RUN[] = "00000000-0000-4000-8000-000000000001";
 typedef struct {
     pr_range_t range;
     int stream;
-    bool wrangler;
+    bool null_text;
     uint64_t digest;
     char *bytes; /* of the range, with PR_JSON_PADDING and more behind */
     pr_slice_t *slices;
@@ -108,7 +108,8 @@ static void *s_room(void *context, size_t size) {
 
 static void s_cut(micro_t *self) {
     pr_error_t err = PR_ERROR_INIT;
-    s_check(pr_cutter_open(self->exports, 2, self->mapping, "leave the exports alone", NULL, NULL, &self->cutter, &err),
+    s_check(pr_cutter_open(self->exports, 2, self->mapping, PR_NULL_TEXT_AUTO, "leave the exports alone", NULL, NULL,
+                           &self->cutter, &err),
             &err);
     const pr_plan_t *plan = pr_cutter_plan(self->cutter);
     pr_position_t at = pr_position_normalise((pr_position_t){0, 0, 0}, plan->records, plan->count);
@@ -120,7 +121,7 @@ static void s_cut(micro_t *self) {
         size_t size = (size_t)(cut.range.end - cut.range.begin);
         *batch = (micro_batch_t){.range = cut.range,
                                  .stream = cut.stream,
-                                 .wrangler = plan->sources[at.source].wrangler,
+                                 .null_text = plan->sources[at.source].null_text,
                                  .digest = XXH3_64bits(self->room, size),
                                  .bytes = self->room,
                                  .slices = pr_xcalloc(cut.range.count, sizeof *batch->slices)};
@@ -139,14 +140,14 @@ static size_t s_size(const micro_batch_t *batch) {
 static void s_transform(const micro_t *self, const micro_batch_t *batch, pr_transformer_t *transformer,
                         msgpack_sbuffer *out) {
     pr_transform_counts_t counts;
-    if (pr_transform_batch(transformer, (unsigned)batch->stream, batch->wrangler, batch->bytes, s_size(batch),
+    if (pr_transform_batch(transformer, (unsigned)batch->stream, batch->null_text, batch->bytes, s_size(batch),
                            batch->slices, batch->range.count, out, &counts) < 0 ||
         counts.ok != batch->range.count)
         s_die("%s: a record is not taken over: these exports are not for measuring", self->exports[1]);
 }
 
 static void s_make_payloads(micro_t *self) {
-    pr_transformer_t *transformer = pr_transformer_new(self->mapping, false);
+    pr_transformer_t *transformer = pr_transformer_new(self->mapping);
     for (size_t i = 0; i < self->count; i++) {
         msgpack_sbuffer_init(&self->batches[i].payload);
         s_transform(self, &self->batches[i], transformer, &self->batches[i].payload);
@@ -263,7 +264,7 @@ static uint64_t s_run_transform(micro_t *self) {
 }
 
 static void s_prepare_transform(micro_t *self) {
-    self->transformer = pr_transformer_new(self->mapping, false);
+    self->transformer = pr_transformer_new(self->mapping);
     msgpack_sbuffer_init(&self->out);
     (void)s_run_transform(self); /* what buffers cost when they grow is the allocator's affair */
 }

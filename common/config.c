@@ -37,7 +37,6 @@
 
 /*  Settings of one of two words: key, member (bool), the word for false, which is the default, and for true */
 #define PR_CONFIG_WORDS(X)                                                                                             \
-    X("null_text", null_text_keep, "null", "keep")                                                                     \
     X("undo", undo_off, "on", "off")                                                                                   \
     X("on_validation_failure", rollback_on_failure, "stop", "rollback")                                                \
     X("on_reject_limit", rollback_on_reject_limit, "stop", "rollback")                                                 \
@@ -48,8 +47,12 @@ static const char *const S_FOREIGN_WORDS[] = {
 #define X(name, word) word,
     PR_FOREIGN_POLICIES(X)
 #undef X
-};
-enum { S_FOREIGN_COUNT = sizeof S_FOREIGN_WORDS / sizeof S_FOREIGN_WORDS[0] };
+        NULL};
+
+/*  Settings of one of several words: key, member, type, the words in the type's order, NULL-terminated */
+#define PR_CONFIG_CHOICES(X)                                                                                           \
+    X("null_text", null_text, pr_null_text_t, pr_null_text_words)                                                      \
+    X("on_foreign_change", on_foreign_change, pr_foreign_policy_t, S_FOREIGN_WORDS)
 
 /*  Path settings: key, member */
 #define PR_CONFIG_PATHS(X)                                                                                             \
@@ -204,15 +207,22 @@ static int s_read_word(pr_config_reader_t *reader, const char *key, const json_t
     return 0;
 }
 
-static int s_read_foreign(pr_config_reader_t *reader, const char *key, const json_t *value) {
-    const char *word = json_is_string(value) ? json_string_value(value) : "";
-    for (int i = 0; i < S_FOREIGN_COUNT; i++) {
-        if (strcmp(word, S_FOREIGN_WORDS[i]) == 0) {
-            reader->config->on_foreign_change = (pr_foreign_policy_t)i;
+static int s_read_choice(pr_config_reader_t *reader, const char *key, const json_t *value, const char *const *words,
+                         unsigned *ret_choice) {
+    char expected[128] = "";
+    for (unsigned i = 0; words[i] != NULL; i++) {
+        if (json_is_string(value) && strcmp(json_string_value(value), words[i]) == 0) {
+            *ret_choice = i;
             return 0;
         }
+        size_t used = strlen(expected);
+        snprintf(expected + used, sizeof expected - used, "%s\"%s\"",
+                 i == 0                 ? ""
+                 : words[i + 1] != NULL ? ", "
+                                        : " or ",
+                 words[i]);
     }
-    return s_wrong(reader, key, "\"reject\", \"keep\" or \"overwrite\"");
+    return s_wrong(reader, key, expected);
 }
 
 static int s_read_list(pr_config_reader_t *reader, const char *key, const json_t *value) {
@@ -290,10 +300,18 @@ static int s_read_setting(pr_config_reader_t *reader, const char *key, const jso
         return s_read_word(reader, key, value, no, yes, &config->member);
     PR_CONFIG_WORDS(X)
 #undef X
+#define X(name, member, type, words)                                                                                   \
+    if (strcmp(key, name) == 0) {                                                                                      \
+        unsigned choice = 0;                                                                                           \
+        if (s_read_choice(reader, key, value, words, &choice) < 0)                                                     \
+            return -PR_E_CONFIG;                                                                                       \
+        config->member = (type)choice;                                                                                 \
+        return 0;                                                                                                      \
+    }
+    PR_CONFIG_CHOICES(X)
+#undef X
     if (strcmp(key, "sources") == 0)
         return s_read_sources(reader, value);
-    if (strcmp(key, "on_foreign_change") == 0)
-        return s_read_foreign(reader, key, value);
     if (strcmp(key, "run") == 0) {
         pr_run_id_t id;
         if (!json_is_string(value) || pr_run_id_parse(json_string_value(value), &id) < 0)
@@ -471,7 +489,9 @@ static json_t *s_to_json(const pr_config_t *config) {
 #define X(key, member, no, yes) pr_json_set(root, key, pr_json_text(config->member ? (yes) : (no)));
     PR_CONFIG_WORDS(X)
 #undef X
-    pr_json_set(root, "on_foreign_change", pr_json_text(S_FOREIGN_WORDS[config->on_foreign_change]));
+#define X(key, member, type, words) pr_json_set(root, key, pr_json_text((words)[config->member]));
+    PR_CONFIG_CHOICES(X)
+#undef X
     pr_json_set(root, "restart", json_boolean(config->restart));
     return root;
 }

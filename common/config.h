@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "common/foreign_change.h"
+#include "common/null_text.h"
 
 enum { PR_CONFIG_LOCK_WAIT_MOST_S = 2000000 };
 
@@ -26,7 +27,7 @@ typedef struct {
                       /etc/pvrelay/NAME.json /run/pvrelay/NAME */
     char *run;     /* UUID of the run to begin or to continue; NULL: the target's unfinished one, or a new one */
     uint32_t transformers;         /* how many transformers take part: 1 to 64 */
-    bool null_text_keep;           /* "null_text": "keep" */
+    pr_null_text_t null_text;      /* never PR_NULL_TEXT_ENVELOPE */
     int64_t max_rejects;           /* -1: no limit */
     bool undo_off;                 /* "undo": "off": commits keep no undo */
     bool rollback_on_failure;      /* "on_validation_failure": "rollback": then the run is taken back as a whole */

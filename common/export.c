@@ -18,6 +18,9 @@
  *
  *  The stream of a result set is that of its first record whose columns a stream has; records before and after it that
  *  fit none stay in the set and are rejected one by one. Lines may change their stream from one to the next.
+ *
+ *  Of wrangler's result sets it is noticed in passing whether a JSON null stands in them (common/null_text.h): until the
+ *  first one is found the skipping of a record tells whether there is an n outside strings, and only then it is looked at.
  */
 #include "common/export.h"
 
@@ -63,6 +66,8 @@ typedef struct {
     size_t unknown_meta;              /* how many are noted */
     s_keys_t keys;                    /* of the object looked at last */
     char columns[COLUMNS_TEXT_BYTES]; /* of the open set's first record, if no stream has them */
+    bool look_for_nulls;              /* s_bracketed shall tell whether there may be a JSON null */
+    bool nulls;                       /* it told that there may be one */
     pr_error_t *err;
 } s_scan_t;
 
@@ -436,10 +441,13 @@ static int s_bracketed(s_scan_t *scan, const char *what, bool element, size_t *r
     size_t searched = 0;
     for (;;) {
         size_t used;
-        pr_skip_result_t result =
-            pr_skip_value(&skip, input->data + input->at + done, input->end - input->at - done, &used);
+        const char *data = input->data + input->at + done;
+        size_t size = input->end - input->at - done;
+        pr_skip_result_t result = scan->look_for_nulls ? pr_skip_value_nulls(&skip, data, size, &used)
+                                                       : pr_skip_value(&skip, data, size, &used);
         done += used;
         if (result == PR_SKIP_DONE && done <= PR_RECORD_MAX_BYTES) {
+            scan->nulls = skip.nulls;
             *ret_length = done;
             return S_VALUE;
         }
@@ -560,6 +568,37 @@ static int s_decide(s_scan_t *scan, size_t length) {
     return 0;
 }
 
+/* Does the word null stand outside strings? The object is whole. */
+static bool s_holds_null(const char *data, size_t length) {
+    static const char word[] = "null";
+    const char *end = data + length;
+    for (const char *at = data; at < end; at++) {
+        if (*at == '"') {
+            at = s_string_end(at + 1, end);
+            if (at == NULL) {
+                return false;
+            }
+        } else if (*at == 'n' && (size_t)(end - at) > sizeof word - 1 && memcmp(at, word, sizeof word - 1) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*  Note what a record, whole here, tells about nulls. What its keys and texts hold in escapes is not looked at: no exporter
+ *  escapes a letter. */
+static void s_note_nulls(s_scan_t *scan, pr_result_set_t *set, size_t length) {
+    static const char text[] = "\"null\"";
+    const char *record = scan->input.data + scan->input.at;
+    if (set->nulls) {
+        return;
+    }
+    set->nulls = scan->nulls && s_holds_null(record, length);
+    if (!set->nulls && !set->null_texts) {
+        set->null_texts = memmem(record, length, text, sizeof text - 1) != NULL;
+    }
+}
+
 /* The records between [ and ] of an envelope's results. */
 static int s_records(s_scan_t *scan) {
     scan->input.at++;
@@ -580,16 +619,17 @@ static int s_records(s_scan_t *scan) {
                                  s_byte_name(byte, name));
         }
         size_t length = 0;
+        pr_result_set_t *set = &scan->export->sets[scan->export->sets_count - 1];
+        scan->look_for_nulls = !set->nulls;
         int rc = s_bracketed(scan, NULL, false, &length);
+        scan->look_for_nulls = false;
+        if (rc == 0 && set->stream < 0) {
+            rc = s_decide(scan, length);
+        }
         if (rc < 0) {
             return rc;
         }
-        if (scan->export->sets[scan->export->sets_count - 1].stream < 0) {
-            rc = s_decide(scan, length);
-            if (rc < 0) {
-                return rc;
-            }
-        }
+        s_note_nulls(scan, set, length);
         s_set_add(scan, length);
         first = false;
         byte = s_next(scan);
@@ -974,30 +1014,6 @@ static int s_banner(s_scan_t *scan) {
 
 /* ---- the whole ---- */
 
-/*  A stream's records are taken as a whole when it comes to the text "null", which stands for NULL only in wrangler's
- *  result sets. */
-static int s_refuse_mixture(s_scan_t *scan) {
-    pr_export_t *export = scan->export;
-    int *first = pr_xcalloc(scan->mapping->streams_count + 1, sizeof *first); /* 0: none, 1: bare, 2: wrangler */
-    int rc = 0;
-    for (size_t i = 0; i < export->sets_count && rc == 0; i++) {
-        const pr_result_set_t *set = &export->sets[i];
-        int kind = set->shape == PR_SHAPE_WRANGLER ? 2 : 1;
-        if (set->stream < 0) {
-            continue;
-        }
-        if (first[set->stream] != 0 && first[set->stream] != kind) {
-            rc = pr_input_fail(&scan->input, PR_E_MALFORMED, set->begin, scan->err,
-                               "records of the stream %s stand here outside and inside wrangler's result sets, where "
-                               "the text \"null\" means different things; split the file",
-                               scan->mapping->streams[set->stream].name);
-        }
-        first[set->stream] = kind;
-    }
-    free(first);
-    return rc;
-}
-
 static int s_scan_file(s_scan_t *scan) {
     int rc = s_refuse_kinds(scan);
     if (rc == 0) {
@@ -1005,9 +1021,6 @@ static int s_scan_file(s_scan_t *scan) {
     }
     if (rc == 0) {
         rc = s_values(scan);
-    }
-    if (rc == 0) {
-        rc = s_refuse_mixture(scan);
     }
     return rc;
 }
@@ -1118,35 +1131,82 @@ void pr_export_destroy_all(pr_export_t ***exports, size_t count) {
     *exports = NULL;
 }
 
-/* The records of one stream in one export, as a source; false if it has none. stream -1: no record of any stream. */
-static bool s_source(const pr_mapping_t *mapping, const pr_export_t *export, int stream, pr_plan_source_t *ret_source) {
+bool pr_export_null_text(const pr_result_set_t *set, pr_null_text_t rule) {
+    switch (rule) {
+    case PR_NULL_TEXT_AUTO:
+        return set->shape == PR_SHAPE_WRANGLER && !set->nulls;
+    case PR_NULL_TEXT_NULL:
+        return true;
+    case PR_NULL_TEXT_KEEP:
+        return false;
+    case PR_NULL_TEXT_ENVELOPE:
+        return set->shape == PR_SHAPE_WRANGLER;
+    }
+    return false;
+}
+
+/* A result set that holds neither, to which it is all the same what the text "null" is. */
+static bool s_indifferent(const pr_result_set_t *set, pr_null_text_t rule) {
+    return rule == PR_NULL_TEXT_AUTO && set->shape == PR_SHAPE_WRANGLER && !set->nulls && !set->null_texts;
+}
+
+typedef struct {
+    pr_plan_t *plan;
+    pr_source_place_t *places;
+} s_planning_t;
+
+/* Add a source and its place. stream -1: no record of any stream. Returns the source, for its records to be added. */
+static pr_plan_source_t *s_source_add(s_planning_t *self, const pr_mapping_t *mapping, const pr_export_t *export,
+                                      int stream, size_t index, size_t first_set) {
     pr_plan_source_t source = {.path = export->path,
                                .stream = stream < 0 ? "" : mapping->streams[stream].name,
                                .size = export->size,
                                .mtime_ns = export->mtime_ns,
                                .digest = export->digest};
-    bool any = false;
-    for (size_t i = 0; i < export->sets_count; i++) {
-        const pr_result_set_t *set = &export->sets[i];
-        if (set->records == 0) {
-            continue;
-        }
-        any = true;
-        if (set->stream == stream) {
-            source.wrangler = set->shape == PR_SHAPE_WRANGLER; /* all sets of the stream are alike: s_refuse_mixture */
-            source.records += set->records;
-            source.bytes += set->end - set->begin;
-        }
-    }
-    if (stream < 0 ? any : source.records == 0) {
-        return false;
-    }
-    *ret_source = source;
-    return true;
+    pr_plan_t *plan = self->plan;
+    pr_plan_add(plan, &source);
+    self->places = pr_xrealloc(self->places, ((size_t)plan->count + 1) * sizeof *self->places);
+    self->places[plan->count - 1] = (pr_source_place_t){.export = index, .first_set = first_set, .end_set = first_set};
+    return &plan->sources[plan->count - 1];
 }
 
-int pr_export_plan(const pr_mapping_t *mapping, pr_export_t *const *exports, size_t count, pr_plan_t **ret_plan,
-                   size_t **ret_export_of_source, pr_error_t *err) {
+/* The records of one stream in one export, as sources. */
+static void s_sources(s_planning_t *self, const pr_mapping_t *mapping, const pr_export_t *export, int stream,
+                      size_t index, pr_null_text_t rule) {
+    pr_plan_source_t *source = NULL; /* the one that goes on */
+    bool decided = false;            /* what "null" is in it */
+    for (size_t i = 0; i < export->sets_count; i++) {
+        const pr_result_set_t *set = &export->sets[i];
+        if (set->records == 0 || set->stream != stream) {
+            continue;
+        }
+        bool decides = !s_indifferent(set, rule);
+        bool null_text = pr_export_null_text(set, rule);
+        if (source == NULL || (decides && decided && source->null_text != null_text)) {
+            source = s_source_add(self, mapping, export, stream, index, i);
+            source->null_text = null_text;
+            decided = decides;
+        } else if (decides && !decided) {
+            source->null_text = null_text;
+            decided = true;
+        }
+        source->records += set->records;
+        source->bytes += set->end - set->begin;
+        self->plan->records[self->plan->count - 1] = source->records;
+        self->places[self->plan->count - 1].end_set = i + 1;
+    }
+}
+
+static bool s_holds_records(const pr_export_t *export) {
+    bool any = false;
+    for (size_t i = 0; i < export->sets_count; i++) {
+        any |= export->sets[i].records > 0;
+    }
+    return any;
+}
+
+int pr_export_plan(const pr_mapping_t *mapping, pr_export_t *const *exports, size_t count, pr_null_text_t rule,
+                   pr_plan_t **ret_plan, pr_source_place_t **ret_places, pr_error_t *err) {
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < i; j++) {
             if (strcmp(exports[i]->path, exports[j]->path) == 0) {
@@ -1154,23 +1214,22 @@ int pr_export_plan(const pr_mapping_t *mapping, pr_export_t *const *exports, siz
             }
         }
     }
-    pr_plan_t *plan = pr_plan_new();
-    size_t *export_of_source = pr_xcalloc(count * (mapping->streams_count + 1) + 1, sizeof *export_of_source);
-    for (size_t s = 0; s <= mapping->streams_count; s++) {
-        int stream = s < mapping->streams_count ? (int)s : -1; /* files without any record come last */
+    s_planning_t planning = {.plan = pr_plan_new(), .places = pr_xcalloc(1, sizeof *planning.places)};
+    for (size_t s = 0; s < mapping->streams_count; s++) {
         for (size_t i = 0; i < count; i++) {
-            pr_plan_source_t source;
-            if (s_source(mapping, exports[i], stream, &source)) {
-                export_of_source[plan->count] = i;
-                pr_plan_add(plan, &source);
-            }
+            s_sources(&planning, mapping, exports[i], (int)s, i, rule);
         }
     }
-    *ret_plan = plan;
-    if (ret_export_of_source != NULL) {
-        *ret_export_of_source = export_of_source;
+    for (size_t i = 0; i < count; i++) { /* files without any record come last */
+        if (!s_holds_records(exports[i])) {
+            (void)s_source_add(&planning, mapping, exports[i], -1, i, 0);
+        }
+    }
+    *ret_plan = planning.plan;
+    if (ret_places != NULL) {
+        *ret_places = planning.places;
     } else {
-        free(export_of_source);
+        free(planning.places);
     }
     return 0;
 }

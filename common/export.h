@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "common/mapping.h"
+#include "common/null_text.h"
 #include "common/plan.h"
 
 /* How a result set is wrapped. */
@@ -26,6 +27,9 @@ typedef struct {
     uint64_t records;
     uint64_t begin; /* offset of the first record's first byte */
     uint64_t end;   /* offset of the byte after the last record */
+    /* Of wrangler's only: */
+    bool nulls;      /* it holds a JSON null */
+    bool null_texts; /* it holds a text "null"; looked for while there is no JSON null */
 } pr_result_set_t;
 
 typedef struct {
@@ -56,11 +60,23 @@ void pr_export_destroy(pr_export_t **export);
  *  malformed. */
 #define PR_RECORD_MAX_BYTES (16U << 20)
 
+/* Whether texts "null" in nullable fields of a result set stand for NULL. */
+bool pr_export_null_text(const pr_result_set_t *set, pr_null_text_t rule);
+
+/* Where a source of a plan lies: which export, and which of its result sets; among them those of the source's stream. */
+typedef struct {
+    size_t export;
+    size_t first_set;
+    size_t end_set; /* behind the last one */
+} pr_source_place_t;
+
 /*  Make the plan of a run: the exports' result sets by stream, in the mapping's stream order, then in the order given.
- *  ret_first (may be NULL): *returns new* array, for each source of the plan the index of its export.
+ *  Result sets of a stream that follow each other in one export are one source, as long as the text "null" is the same in
+ *  all of them.
+ *  ret_places (may be NULL): *returns new* array, for each source of the plan.
  *  The same file given twice (device and inode) is -PR_E_USAGE: check with pr_export_scan_all. */
-int pr_export_plan(const pr_mapping_t *mapping, pr_export_t *const *exports, size_t count, pr_plan_t **ret_plan,
-                   size_t **ret_export_of_source, pr_error_t *err);
+int pr_export_plan(const pr_mapping_t *mapping, pr_export_t *const *exports, size_t count, pr_null_text_t rule,
+                   pr_plan_t **ret_plan, pr_source_place_t **ret_places, pr_error_t *err);
 
 /* Scan several files (pr_export_scan each); refuses the same file given twice. ret_exports: *returns new* array of
  * count. */

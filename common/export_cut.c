@@ -2,7 +2,7 @@
 /* Cutting exports into ranges of whole records. */
 /*  DESIGN
  *
- *  A source is the records of one stream in one file; in the file they lie in one or more result sets. A range never
+ *  A source is records of one stream in one file; in the file they lie in one or more result sets. A range never
  *  spans two result sets, so all bytes between its begin and its end are records of its source and what separates them.
  *  Nothing is remembered between two cuts but the open file: any position can be cut at, at any time.
  */
@@ -28,14 +28,15 @@ struct pr_cutter {
     pr_export_t **exports;
     size_t exports_count;
     pr_plan_t *plan;
-    size_t *export_of_source;
-    int file; /* of the export `file_export`; -1: none */
+    pr_source_place_t *places; /* of the plan's sources */
+    int file;                  /* of the export `file_export`; -1: none */
     size_t file_export;
     pr_slice_t *slices;
 };
 
-int pr_cutter_open(const char *const *paths, size_t count, const pr_mapping_t *mapping, const char *remedy,
-                   pr_export_progress_fn *progress, void *context, pr_cutter_t **ret_cutter, pr_error_t *err) {
+int pr_cutter_open(const char *const *paths, size_t count, const pr_mapping_t *mapping, pr_null_text_t rule,
+                   const char *remedy, pr_export_progress_fn *progress, void *context, pr_cutter_t **ret_cutter,
+                   pr_error_t *err) {
     pr_cutter_t *self = pr_xcalloc(1, sizeof *self);
     self->mapping = mapping;
     self->remedy = remedy;
@@ -44,7 +45,7 @@ int pr_cutter_open(const char *const *paths, size_t count, const pr_mapping_t *m
     self->slices = pr_xcalloc(s_slices_max, sizeof *self->slices);
     int result = pr_export_scan_all(paths, count, mapping, progress, context, &self->exports, err);
     if (result == 0)
-        result = pr_export_plan(mapping, self->exports, count, &self->plan, &self->export_of_source, err);
+        result = pr_export_plan(mapping, self->exports, count, rule, &self->plan, &self->places, err);
     if (result < 0)
         pr_cutter_destroy(&self);
     else
@@ -61,7 +62,7 @@ void pr_cutter_destroy(pr_cutter_t **cutter) {
     if (self->exports != NULL)
         pr_export_destroy_all(&self->exports, self->exports_count);
     pr_plan_destroy(&self->plan);
-    free(self->export_of_source);
+    free(self->places);
     free(self->slices);
     free(self);
     *cutter = NULL;
@@ -102,12 +103,13 @@ static int s_open_file(pr_cutter_t *self, size_t index, pr_error_t *err) {
 /* The result set that holds record `ordinal` of a source. */
 static const pr_result_set_t *s_find_set(const pr_cutter_t *self, uint32_t source, uint64_t ordinal,
                                          uint64_t *ret_left) {
-    const pr_export_t *export = self->exports[self->export_of_source[source]];
+    pr_source_place_t place = self->places[source];
+    const pr_export_t *export = self->exports[place.export];
     int stream = pr_mapping_stream_index(self->mapping, self->plan->sources[source].stream);
     uint64_t before = 0;
-    for (size_t i = 0; i < export->sets_count; i++) {
+    for (size_t i = place.first_set; i < place.end_set; i++) {
         const pr_result_set_t *set = &export->sets[i];
-        if (set->stream != stream || (set->shape == PR_SHAPE_WRANGLER) != self->plan->sources[source].wrangler)
+        if (set->stream != stream)
             continue;
         if (ordinal < before + set->records) {
             *ret_left = before + set->records - ordinal;
@@ -158,7 +160,7 @@ int pr_cutter_cut(pr_cutter_t *self, pr_position_t at, size_t bytes, pr_cut_room
     const pr_result_set_t *set = s_find_set(self, at.source, at.ordinal, &left);
     if (set == NULL)
         return pr_error_set(err, PR_E_INTERNAL, "%s: no record %" PRIu64, source->path, at.ordinal);
-    int result = s_open_file(self, self->export_of_source[at.source], err);
+    int result = s_open_file(self, self->places[at.source].export, err);
     if (result < 0)
         return result;
     uint64_t offset = at.offset > set->begin ? at.offset : set->begin;

@@ -14,11 +14,12 @@
 typedef struct pr_cutter pr_cutter_t;
 
 /*  Look through the exports and make the plan. May take a second a gigabyte.
- *  paths: count files. mapping: borrowed until destroy. remedy: what to do when an export turns out to have been changed
+ *  paths: count files. mapping: borrowed until destroy. rule: what the text "null" is. remedy: what to do when an export turns out to have been changed
  *  while it was read, for the message; static. progress: as pr_export_scan. Errors: as pr_export_scan and
  *  pr_export_plan. ret_cutter: *returns new*. */
-int pr_cutter_open(const char *const *paths, size_t count, const pr_mapping_t *mapping, const char *remedy,
-                   pr_export_progress_fn *progress, void *context, pr_cutter_t **ret_cutter, pr_error_t *err);
+int pr_cutter_open(const char *const *paths, size_t count, const pr_mapping_t *mapping, pr_null_text_t rule,
+                   const char *remedy, pr_export_progress_fn *progress, void *context, pr_cutter_t **ret_cutter,
+                   pr_error_t *err);
 void pr_cutter_destroy(pr_cutter_t **cutter);
 
 /* The plan: borrowed. */

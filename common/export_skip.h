@@ -16,6 +16,7 @@
  *  strings as well: no valid JSON has any there.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ typedef struct {
     uint64_t backslashes;
     uint64_t opens;  /* { [ */
     uint64_t closes; /* } ] */
+    uint64_t ens;    /* n */
 } pr_block_t;
 
 /* Classify PR_BLOCK_BYTES bytes; both give the same masks. The second one exists only where __SSE2__ is defined. */
@@ -39,6 +41,7 @@ typedef struct {
     uint64_t escaped; /* 1: the next byte is escaped */
     uint64_t kinds;   /* the open brackets, innermost in bit 0; 1: { */
     unsigned depth;   /* how many are open */
+    bool nulls;       /* pr_skip_value_nulls: an n stood outside strings; of JSON's words only null has one */
 } pr_skip_t;
 
 typedef enum {
@@ -53,7 +56,10 @@ typedef enum {
  *  bracket at fault. */
 pr_skip_result_t pr_skip_value(pr_skip_t *skip, const char *data, size_t size, size_t *ret_used);
 
-/* The same without SSE2, on every machine. */
+/* The same, and look for nulls. */
+pr_skip_result_t pr_skip_value_nulls(pr_skip_t *skip, const char *data, size_t size, size_t *ret_used);
+
+/* This without SSE2, on every machine. */
 pr_skip_result_t pr_skip_value_portable(pr_skip_t *skip, const char *data, size_t size, size_t *ret_used);
 
 #endif

@@ -34,6 +34,7 @@ void pr_block_classify_portable(const char *data, pr_block_t *ret_block) {
         block.backslashes |= s_equal_bits(word, ones * '\\') << (8 * i);
         block.opens |= s_equal_bits(curly, ones * OPEN) << (8 * i);
         block.closes |= s_equal_bits(curly, ones * CLOSE) << (8 * i);
+        block.ens |= s_equal_bits(word, ones * 'n') << (8 * i);
     }
     *ret_block = block;
 }
@@ -49,6 +50,7 @@ static inline void s_classify_sse2(const char *data, pr_block_t *ret_block) {
     const __m128i open = _mm_set1_epi8(OPEN);
     const __m128i close = _mm_set1_epi8(CLOSE);
     const __m128i curly_bit = _mm_set1_epi8(CURLY_BIT);
+    const __m128i en = _mm_set1_epi8('n');
     pr_block_t block = {0};
     for (unsigned i = 0; i < 4; i++) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(data + 16 * i));
@@ -57,6 +59,7 @@ static inline void s_classify_sse2(const char *data, pr_block_t *ret_block) {
         block.backslashes |= s_mask(bytes, backslash) << (16 * i);
         block.opens |= s_mask(curly, open) << (16 * i);
         block.closes |= s_mask(curly, close) << (16 * i);
+        block.ens |= s_mask(bytes, en) << (16 * i);
     }
     *ret_block = block;
 }
@@ -118,8 +121,9 @@ static inline pr_skip_result_t s_bracket(pr_skip_t *skip, char byte, bool opens)
 
 typedef void s_classify_fn(const char *data, pr_block_t *ret_block);
 
-static inline __attribute__((always_inline)) pr_skip_result_t s_skip(s_classify_fn *classify, pr_skip_t *skip,
-                                                                     const char *data, size_t size, size_t *ret_used) {
+/* classify and nulls are constants wherever this is inlined: without nulls nobody pays for them. */
+static inline __attribute__((always_inline)) pr_skip_result_t
+s_skip(s_classify_fn *classify, bool nulls, pr_skip_t *skip, const char *data, size_t size, size_t *ret_used) {
     pr_skip_t now = *skip;
     for (size_t base = 0; base < size; base += PR_BLOCK_BYTES) {
         const char *bytes = data + base;
@@ -139,11 +143,13 @@ static inline __attribute__((always_inline)) pr_skip_result_t s_skip(s_classify_
             unsigned bit = (unsigned)__builtin_ctzll(marks);
             pr_skip_result_t result = s_bracket(&now, bytes[bit], (block.opens >> bit & 1) != 0);
             if (result != PR_SKIP_MORE) {
+                now.nulls |= nulls && (block.ens & ~inside & ((UINT64_C(1) << bit) - 1)) != 0;
                 *skip = now;
                 *ret_used = base + bit + (result == PR_SKIP_DONE ? 1 : 0);
                 return result;
             }
         }
+        now.nulls |= nulls && (block.ens & ~inside) != 0;
     }
     *skip = now;
     *ret_used = size;
@@ -151,15 +157,21 @@ static inline __attribute__((always_inline)) pr_skip_result_t s_skip(s_classify_
 }
 
 pr_skip_result_t pr_skip_value_portable(pr_skip_t *skip, const char *data, size_t size, size_t *ret_used) {
-    return s_skip(pr_block_classify_portable, skip, data, size, ret_used);
+    return s_skip(pr_block_classify_portable, true, skip, data, size, ret_used);
 }
 
-pr_skip_result_t pr_skip_value(pr_skip_t *skip, const char *data, size_t size, size_t *ret_used) {
 #ifdef __SSE2__
-    return s_skip(s_classify_sse2, skip, data, size, ret_used);
+#define S_CLASSIFY s_classify_sse2
 #else
-    return s_skip(pr_block_classify_portable, skip, data, size, ret_used);
+#define S_CLASSIFY pr_block_classify_portable
 #endif
+
+pr_skip_result_t pr_skip_value(pr_skip_t *skip, const char *data, size_t size, size_t *ret_used) {
+    return s_skip(S_CLASSIFY, false, skip, data, size, ret_used);
+}
+
+pr_skip_result_t pr_skip_value_nulls(pr_skip_t *skip, const char *data, size_t size, size_t *ret_used) {
+    return s_skip(S_CLASSIFY, true, skip, data, size, ret_used);
 }
 
 static inline bool s_between(char byte) {

@@ -64,7 +64,7 @@ enum { PR_STAGE_COUNT = 5 };
     F(u64, mapping_digest, "XXH3-64 of the mapping file")
 #define PR_FIELDS_BATCH(F)                                                                                             \
     F(u16, stream, "index into the mapping's streams")                                                                 \
-    F(u8, wrangler, "1: the result set is wrangler's, \"null\" may stand for NULL")                                    \
+    F(u8, null_text, "1: the text \"null\" in a nullable field stands for NULL")                                       \
     F(u32, source, "index into the plan's sources")                                                                    \
     F(u64, first, "ordinal of the first record within the source, from 0")                                             \
     F(u32, count, "records")                                                                                           \

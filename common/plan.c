@@ -101,6 +101,13 @@ static int s_source_compare(uint32_t index, const pr_plan_source_t *begun, const
                             " by the mapping as it is now; begin anew with --restart",
                             now->path, begun->records, now->stream, now->records);
     }
+    /* The same bytes and the same --null-text decide it, so another version of the program began the run. */
+    if (begun->null_text != now->null_text) {
+        return pr_error_set(
+            err, PR_E_SOURCE_CHANGED,
+            "%s: the text \"null\" in %s was %s when the run began, is %s now; begin anew with --restart", now->path,
+            now->stream, begun->null_text ? "NULL" : "text", now->null_text ? "NULL" : "text");
+    }
     return 0;
 }
 
@@ -158,7 +165,7 @@ static json_t *s_source_to_json(const pr_plan_source_t *source) {
     (void)snprintf(digest, sizeof digest, "%016" PRIx64, source->digest);
     return pr_json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:I, s:I}", "path", source->path, "stream", source->stream,
                         "size", (json_int_t)source->size, "mtime_ns", (json_int_t)source->mtime_ns, "digest", digest,
-                        "wrangler", source->wrangler ? 1 : 0, "records", (json_int_t)source->records, "bytes",
+                        "null_text", source->null_text ? 1 : 0, "records", (json_int_t)source->records, "bytes",
                         (json_int_t)source->bytes);
 }
 
@@ -223,12 +230,12 @@ static const char *s_source_from_json(const json_t *json, pr_plan_source_t *ret_
         return "has no size, records or bytes";
     }
     const json_t *mtime = json_object_get(json, "mtime_ns");
-    const json_t *wrangler = json_object_get(json, "wrangler");
-    if (!json_is_integer(mtime) || !json_is_boolean(wrangler) || !s_get_digest(json, "digest", &source.digest)) {
-        return "has no mtime_ns, wrangler or digest";
+    const json_t *null_text = json_object_get(json, "null_text");
+    if (!json_is_integer(mtime) || !json_is_boolean(null_text) || !s_get_digest(json, "digest", &source.digest)) {
+        return "has no mtime_ns, null_text or digest";
     }
     source.mtime_ns = json_integer_value(mtime);
-    source.wrangler = json_is_true(wrangler);
+    source.null_text = json_is_true(null_text);
     source.path = (char *)(uintptr_t)path; /* pr_plan_add copies */
     source.stream = (char *)(uintptr_t)stream;
     *ret_source = source;

@@ -10,14 +10,15 @@
 #include "common/error.h"
 #include "common/position.h"
 
-/* The records of one stream in one export file. A file with two streams makes two sources. */
+/* Records of one stream in one export file. A file with two streams makes two sources; so does one with result sets of
+ * one stream in which the text "null" is not the same. */
 typedef struct {
     char *path;    /* absolute */
     char *stream;  /* name; "" if the file holds no record at all */
     uint64_t size; /* bytes of the file */
     int64_t mtime_ns;
     uint64_t digest; /* XXH3-64 of the file */
-    bool wrangler;   /* its result sets have wrangler's envelope: "null" in a nullable field may stand for NULL */
+    bool null_text;  /* the text "null" in a nullable field stands for NULL (common/null_text.h) */
     uint64_t records;
     uint64_t bytes; /* from the first byte of each of its result sets' records to the end of the last, summed */
 } pr_plan_source_t;

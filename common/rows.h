@@ -32,14 +32,15 @@
 #define PR_NOTES(X)                                                                                                    \
     X(NULL_TEXT, 1, "null_text", "the text \"null\" was taken for NULL")                                               \
     X(ROUNDED_INTEGER, 2, "rounded_integer", "an integer beyond 2^53 was rounded by the exporter")                     \
-    X(UNKNOWN_FIELD, 3, "unknown_field", "a field that the mapping does not know was left out")
+    X(UNKNOWN_FIELD, 3, "unknown_field", "a field that the mapping does not know was left out")                        \
+    X(NULL_TEXT_KEPT, 4, "null_text_kept", "the text \"null\" was kept as text")
 
 typedef enum {
 #define X(name, number, word, sentence) PR_NOTE_##name = number,
     PR_NOTES(X)
 #undef X
 } pr_note_kind_t;
-enum { PR_NOTE_KINDS = 4 };
+enum { PR_NOTE_KINDS = 5 };
 
 typedef struct {
     unsigned kind;

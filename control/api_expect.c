@@ -376,7 +376,7 @@ static void s_read_record(pr_api_expect_t *self, s_reading_t *reading, const pr_
 }
 
 static int s_read_source(pr_api_expect_t *self, s_reading_t *reading, pr_cutter_t *cutter, uint32_t source,
-                         bool null_text, bool (*keep_going)(void *context), void *context, pr_error_t *err) {
+                         bool (*keep_going)(void *context), void *context, pr_error_t *err) {
     const pr_plan_t *plan = pr_cutter_plan(cutter);
     int index = pr_mapping_stream_index(self->mapping, plan->sources[source].stream);
     const pr_stream_t *stream = index >= 0 ? &self->mapping->streams[index] : NULL;
@@ -391,22 +391,22 @@ static int s_read_source(pr_api_expect_t *self, s_reading_t *reading, pr_cutter_
         if (result < 0)
             return result;
         for (uint32_t i = 0; i < cut.range.count; i++)
-            s_read_record(self, reading, stream, cut.slices[i], null_text && plan->sources[source].wrangler,
+            s_read_record(self, reading, stream, cut.slices[i], plan->sources[source].null_text,
                           (pr_api_place_t){.source = source, .offset = cut.range.begin + cut.slices[i].offset});
         at = pr_range_end(cut.range);
     }
     return 0;
 }
 
-int pr_api_expect_read(pr_api_expect_t *expect, pr_cutter_t *cutter, bool null_text, sqlite3 *db,
-                       bool (*keep_going)(void *context), void *context, pr_error_t *err) {
+int pr_api_expect_read(pr_api_expect_t *expect, pr_cutter_t *cutter, sqlite3 *db, bool (*keep_going)(void *context),
+                       void *context, pr_error_t *err) {
     size_t most = expect->groups_of->fields_count;
     if (expect->members_of->fields_count > most)
         most = expect->members_of->fields_count;
     s_reading_t reading = {.parser = pr_json_parser_new(), .values = pr_xcalloc(most, sizeof *reading.values)};
     int result = s_load_rejects(expect->state, db, err);
     for (uint32_t s = 0; result == 0 && s < pr_cutter_plan(cutter)->count; s++)
-        result = s_read_source(expect, &reading, cutter, s, null_text, keep_going, context, err);
+        result = s_read_source(expect, &reading, cutter, s, keep_going, context, err);
     if (result == 0)
         pr_api_expect_end(expect);
     pr_json_parser_destroy(&reading.parser);

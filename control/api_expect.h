@@ -67,10 +67,10 @@ typedef struct {
 int pr_api_expect_new(const pr_mapping_t *mapping, pr_api_expect_t **ret_expect, pr_error_t *err);
 void pr_api_expect_destroy(pr_api_expect_t **expect);
 
-/*  Expect what the exports hold. null_text: as for the proof. db: the target, for its rejects; NULL: it has none.
+/*  Expect what the exports hold. db: the target, for its rejects; NULL: it has none.
  *  keep_going (may be NULL): asked now and then; false: -PR_E_INTERRUPTED. */
-int pr_api_expect_read(pr_api_expect_t *expect, pr_cutter_t *cutter, bool null_text, sqlite3 *db,
-                       bool (*keep_going)(void *context), void *context, pr_error_t *err);
+int pr_api_expect_read(pr_api_expect_t *expect, pr_cutter_t *cutter, sqlite3 *db, bool (*keep_going)(void *context),
+                       void *context, pr_error_t *err);
 
 /*  Add one record by hand: its fields' values by index of the stream (of groups or members), copied. A record without key
  *  is passed over. */

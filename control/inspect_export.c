@@ -27,7 +27,8 @@ static const int64_t S_EXACT_MAX = INT64_C(1) << 53; /* beyond, the exporter has
 typedef struct {
     const pr_stream_t *stream;
     pr_inventory_parent_t parent;
-    uint64_t *null_texts; /* per field */
+    uint64_t *null_texts; /* per field: taken for NULL */
+    uint64_t *kept_texts; /* per field: "null" as text */
     uint64_t *rounded;    /* per field: beyond 2^53 */
     uint64_t *unfit;      /* per field: beyond 64 bits */
     uint64_t malformed;   /* records */
@@ -132,18 +133,17 @@ static void s_note_geometry(pr_inspection_t *self, int index) {
     }
 }
 
-static void s_note_field(pr_reading_t *reading, int field, const pr_json_field_t *value, bool wrangler) {
+static void s_note_field(pr_reading_t *reading, int field, const pr_json_field_t *value, bool null_text) {
     bool nullable = reading->stream->fields[field].nullable;
-    if (wrangler && nullable && value->kind == PR_JSON_TEXT && value->text_size == 4 &&
-        memcmp(value->text, "null", 4) == 0)
-        reading->null_texts[field]++;
+    if (nullable && value->kind == PR_JSON_TEXT && value->text_size == 4 && memcmp(value->text, "null", 4) == 0)
+        (null_text ? reading->null_texts : reading->kept_texts)[field]++;
     if (value->kind == PR_JSON_BIG_INTEGER)
         reading->unfit[field]++;
     if (value->kind == PR_JSON_INTEGER && (value->integer > S_EXACT_MAX || value->integer < -S_EXACT_MAX))
         reading->rounded[field]++;
 }
 
-static void s_count_values(pr_inspection_t *self, int index, bool wrangler) {
+static void s_count_values(pr_inspection_t *self, int index, bool null_text) {
     pr_reading_t *reading = &self->readings[index];
     const pr_stream_t *stream = reading->stream;
     pr_inventory_part_t *part = &self->inventory->parts[index];
@@ -151,14 +151,14 @@ static void s_count_values(pr_inspection_t *self, int index, bool wrangler) {
     for (size_t f = 0; f < stream->fields_count; f++) {
         if (reading->distribution[f] == 0)
             continue;
-        char *value = s_text(self->at[f], wrangler && stream->fields[f].nullable);
+        char *value = s_text(self->at[f], null_text && stream->fields[f].nullable);
         pr_tally_add(&part->fields[reading->distribution[f] - 1].tally, group, value, 1);
         free(value);
     }
     free(group);
 }
 
-static void s_read_record(pr_inspection_t *self, int index, const char *data, size_t size, bool wrangler) {
+static void s_read_record(pr_inspection_t *self, int index, const char *data, size_t size, bool null_text) {
     pr_reading_t *reading = &self->readings[index];
     const pr_json_field_t *fields;
     size_t count;
@@ -173,9 +173,9 @@ static void s_read_record(pr_inspection_t *self, int index, const char *data, si
         if (field < 0)
             continue;
         self->at[field] = &fields[i];
-        s_note_field(reading, field, &fields[i], wrangler);
+        s_note_field(reading, field, &fields[i], null_text);
     }
-    s_count_values(self, index, wrangler);
+    s_count_values(self, index, null_text);
     s_note_geometry(self, index);
     if (s_has_children(self, index))
         s_note_parent(self, index);
@@ -201,7 +201,7 @@ static int s_read_set(pr_inspection_t *self, int file, const char *path, const p
         size_t count = pr_export_slice(data, (size_t)size, slices, s_slices, &used);
         for (size_t i = 0; i < count; i++)
             s_read_record(self, set->stream, data + slices[i].offset, slices[i].length,
-                          set->shape == PR_SHAPE_WRANGLER);
+                          pr_export_null_text(set, PR_NULL_TEXT_AUTO));
         at += used;
         if (count == 0 && room >= 2 * (size_t)PR_RECORD_MAX_BYTES)
             result = pr_error_set(err, PR_E_MALFORMED, "%s:%" PRIu64 ": no record begins here; did the file change?",
@@ -270,6 +270,7 @@ static void s_begin(pr_inspection_t *self) {
         reading->stream = stream;
         reading->parent = pr_inventory_parent(self->mapping, stream);
         reading->null_texts = pr_xcalloc(stream->fields_count + 1, sizeof *reading->null_texts);
+        reading->kept_texts = pr_xcalloc(stream->fields_count + 1, sizeof *reading->kept_texts);
         reading->rounded = pr_xcalloc(stream->fields_count + 1, sizeof *reading->rounded);
         reading->unfit = pr_xcalloc(stream->fields_count + 1, sizeof *reading->unfit);
         reading->distribution = pr_xcalloc(stream->fields_count + 1, sizeof *reading->distribution);
@@ -296,6 +297,7 @@ static void s_end(pr_inspection_t *self) {
             free(self->labels[s][i]);
         free(self->labels[s]);
         free(self->readings[s].null_texts);
+        free(self->readings[s].kept_texts);
         free(self->readings[s].rounded);
         free(self->readings[s].unfit);
         free(self->readings[s].distribution);
@@ -340,6 +342,9 @@ static void s_judge(pr_inspection_t *self) {
             if (reading->null_texts[f] > 0)
                 pr_inventory_add_finding(inventory, "%s × %s.%s: the text \"null\" stands for NULL",
                                          pr_format_count(reading->null_texts[f]).text, name, field);
+            if (reading->kept_texts[f] > 0)
+                pr_inventory_add_finding(inventory, "%s × %s.%s: the text \"null\" is kept as text",
+                                         pr_format_count(reading->kept_texts[f]).text, name, field);
             if (reading->rounded[f] > 0)
                 pr_inventory_add_finding(inventory, "%s × %s.%s: an integer beyond 2^53 was rounded by the exporter",
                                          pr_format_count(reading->rounded[f]).text, name, field);

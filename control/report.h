@@ -21,6 +21,7 @@
 
 #include "common/error.h"
 #include "common/mapping.h"
+#include "common/null_text.h"
 #include "common/plan.h"
 #include "control/ledger.h"
 #include "control/meter.h"
@@ -152,14 +153,14 @@ typedef struct {
 typedef struct {
     pr_report_kind_t kind;
     char *target;
-    char *command;       /* the command line, quoted for a shell */
-    char *made_at;       /* UTC, YYYY-MM-DD HH:MM:SS */
-    int outcome;         /* exit code: 0, 3, 4; -1: not complete */
-    bool null_text_keep; /* "null_text": "keep" */
-    char *api;           /* verify: the URL that was checked too; "" */
-    char *error;         /* name of the error that the run stopped with; "": none */
-    char *error_text;    /* what it says */
-    int exit_code;       /* with an error: that of the run */
+    char *command; /* the command line, quoted for a shell */
+    char *made_at; /* UTC, YYYY-MM-DD HH:MM:SS */
+    int outcome;   /* exit code: 0, 3, 4; -1: not complete */
+    pr_null_text_t null_text;
+    char *api;        /* verify: the URL that was checked too; "" */
+    char *error;      /* name of the error that the run stopped with; "": none */
+    char *error_text; /* what it says */
+    int exit_code;    /* with an error: that of the run */
 
     pr_ledger_run_t run; /* number 0: none (verify), or, if it has an id, one that the target does not know */
     pr_report_source_t *sources;

@@ -116,7 +116,7 @@ static void s_set_mapping(pr_report_t *report, sqlite3_stmt *row) {
     free(report->mapping_digest);
     report->mapping_name = pr_text_escape(pr_ledger_text(row, 0));
     report->mapping_digest = pr_text_escape(pr_ledger_text(row, 1));
-    report->null_text_keep = strcmp(pr_ledger_text(row, 2), "keep") == 0;
+    report->null_text = pr_null_text_parse(pr_ledger_text(row, 2));
 }
 
 static int s_load_streams(pr_report_t *report, sqlite3 *db, pr_error_t *err) {

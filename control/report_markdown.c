@@ -768,8 +768,9 @@ static const char *s_verify_command(pr_writer_t *writer) {
             command =
                 S_KEEP(writer, "%s %s", command, pr_page_keep(&writer->page, pr_report_quote(report->sources[i].path)));
     }
-    return S_KEEP(writer, "%s --target %s%s%s", command, writer->target, writer->mapping_option,
-                  report->null_text_keep ? " --null-text keep" : "");
+    return S_KEEP(writer, "%s --target %s%s%s%s", command, writer->target, writer->mapping_option,
+                  report->null_text != PR_NULL_TEXT_AUTO ? " --null-text " : "",
+                  report->null_text != PR_NULL_TEXT_AUTO ? pr_null_text_words[report->null_text] : "");
 }
 
 static void s_write_reproduce(pr_writer_t *writer) {

@@ -36,8 +36,9 @@ const char pr_usage_run[] =
     "  --report FOLDER      write the result as FOLDER/report.json and FOLDER/report.md, pvrelay-report(5)\n"
     "  --lang WORD          the language of report.md and of the final table: en (default) or fr\n"
     "  --transformers N     how many of them, 1 to 64 (default 1)\n"
-    "  --null-text WORD     what the text \"null\" of a wrangler export is in a nullable field: null (default) or "
-    "keep\n"
+    "  --null-text WORD     what the text \"null\" is in a nullable field: null (NULL), keep (text), or auto "
+    "(default): NULL\n"
+    "                       in the result sets of wrangler that hold no JSON null, text in all others\n"
     "  --max-rejects N      stop when more records than these are rejected (default: no limit)\n"
     "  --on-reject-limit WORD\n"
     "                       what to do then: stop (default), or rollback: put the target back to where this run began\n"
@@ -57,7 +58,6 @@ const char pr_usage_run[] =
     "  --profile            print at the end what each stage cost, and which one is the bottleneck\n"
     "  --verbose            pass on all that the daemons say\n";
 
-static const char *const s_null_words[] = {"null", "keep", NULL};
 static const char *const s_undo_words[] = {"on", "off", NULL};
 static const char *const s_then_words[] = {"stop", "rollback", NULL};
 static const char *const s_foreign_words[] = {
@@ -99,7 +99,7 @@ void pr_run_options_init(pr_run_options_t *options, int argc, char *const *argv,
          .into = &options->lock_wait,
          .least = 0,
          .most = PR_CONFIG_LOCK_WAIT_MOST_S},
-        {.name = "--null-text", .kind = PR_OPTION_WORD, .into = &options->null_text, .words = s_null_words},
+        {.name = "--null-text", .kind = PR_OPTION_WORD, .into = &options->null_text, .words = pr_null_text_words},
         {.name = "--undo", .kind = PR_OPTION_WORD, .into = &options->undo, .words = s_undo_words},
         {.name = "--on-validation-failure",
          .kind = PR_OPTION_WORD,
@@ -204,7 +204,7 @@ static void s_set_the_rest(pr_config_t *config, const pr_run_options_t *options)
     if (options->lock_wait >= 0)
         config->lock_wait_s = options->lock_wait;
     if (options->null_text >= 0)
-        config->null_text_keep = options->null_text == 1;
+        config->null_text = (pr_null_text_t)options->null_text;
     if (options->undo >= 0)
         config->undo_off = options->undo == 1;
     if (options->on_failure >= 0)

@@ -22,7 +22,7 @@ typedef struct {
     int64_t transformers;
     int64_t max_rejects; /* -1: not given */
     int64_t lock_wait;   /* seconds; -1: not given */
-    int null_text;       /* 0 null, 1 keep, -1 not given */
+    int null_text;       /* pr_null_text_t, -1 not given */
     int undo;            /* 0 on, 1 off, -1 not given */
     int on_failure;      /* 0 stop, 1 rollback, -1 not given */
     int on_reject_limit; /* as on_failure */

@@ -315,6 +315,7 @@ typedef enum {
     X(REAL_RANGE, "le nombre ne tient pas dans un flottant double")
 
 #define PR_STRINGS_NOTES(X)                                                                                            \
+    X(NULL_TEXT_KEPT, "le texte « null » a été gardé comme texte")                                                     \
     X(NULL_TEXT, "le texte « null » a été pris pour NULL")                                                             \
     X(ROUNDED_INTEGER, "un entier au-delà de 2^53 a été arrondi par l'exportateur")                                    \
     X(UNKNOWN_FIELD, "un champ que le mapping ne connaît pas a été laissé de côté")

@@ -49,7 +49,7 @@ const char pr_usage_verify[] =
     "the database as a whole. Needs no run, and changes nothing. Exit code 0: it does; 4: it does not.\n\n"
     "  --target DB        the SQLite database\n"
     "  --mapping FILE     what became what (default: the one that comes with pvrelay)\n"
-    "  --null-text WORD   as it was given to run: null (default) or keep\n"
+    "  --null-text WORD   as it was given to run: auto (default), null or keep\n"
     "  --extra WORD       what a row is that the exports lack, in the groups that they have: report (default: a "
     "finding)\n"
     "                     or fail\n"
@@ -62,7 +62,6 @@ const char pr_usage_verify[] =
     "                     has \"proved\" and \"failures\" too\n"
     "  --progress WORD    bar (default on a terminal), plain or none (default elsewhere)\n";
 
-static const char *const s_null_words[] = {"null", "keep", NULL};
 static const char *const s_extra_words[] = {"report", "fail", NULL};
 static const char *const s_progress_words[] = {"bar", "plain", "none", NULL}; /* as pr_view_mode_t */
 
@@ -72,8 +71,8 @@ typedef struct {
     const char *api;
     const char *report;
     int64_t api_timeout_s;
-    int null_text; /* index into the words above, as the others */
-    int extra;
+    int null_text; /* pr_null_text_t */
+    int extra;     /* index into the words above, as the others */
     int language;
     int progress; /* -1: not given */
     bool json;
@@ -148,8 +147,8 @@ static int s_open_api(s_verify_t *self, pr_error_t *err) {
 }
 
 static int s_open_exports(s_verify_t *self, const pr_operands_t *operands, pr_error_t *err) {
-    int result = pr_cutter_open(operands->at, operands->count, self->mapping, "give the same command again",
-                                s_scan_progress, self, &self->cutter, err);
+    int result = pr_cutter_open(operands->at, operands->count, self->mapping, (pr_null_text_t)self->options->null_text,
+                                "give the same command again", s_scan_progress, self, &self->cutter, err);
     if (result == -PR_E_INTERRUPTED) {
         pr_error_clear(err);
         return s_check_stopped(err);
@@ -167,8 +166,8 @@ static int s_open(s_verify_t *self, const pr_operands_t *operands, pr_error_t *e
     if (result == 0)
         result = s_open_exports(self, operands, err);
     if (result == 0)
-        result = pr_proof_open_exports(self->options->target, self->mapping, pr_cutter_plan(self->cutter),
-                                       self->options->null_text == 0, &self->proof, err);
+        result = pr_proof_open_exports(self->options->target, self->mapping, pr_cutter_plan(self->cutter), &self->proof,
+                                       err);
     if (result < 0)
         return result;
     pr_proof_set_extra(self->proof, self->options->extra == 1);
@@ -283,8 +282,7 @@ static int s_check_api(s_verify_t *self, pr_error_t *err) {
         return 0;
     uint64_t before = self->list->failures_total;
     pr_api_compare_t compare = {.expect = self->expect, .extra_fails = self->options->extra == 1, .list = self->list};
-    int result = pr_api_expect_read(self->expect, self->cutter, self->options->null_text == 0, self->db, s_keep_going,
-                                    NULL, err);
+    int result = pr_api_expect_read(self->expect, self->cutter, self->db, s_keep_going, NULL, err);
     if (result == 0)
         result = pr_api_check(self->client, &compare, err);
     self->view.api = self->list->failures_total - before;
@@ -403,7 +401,7 @@ int pr_command_verify(int argc, char **argv, pr_error_t *err) {
     const pr_option_t options[] = {
         {.name = "--target", .kind = PR_OPTION_TEXT, .into = &given.target},
         {.name = "--mapping", .kind = PR_OPTION_TEXT, .into = &given.mapping},
-        {.name = "--null-text", .kind = PR_OPTION_WORD, .into = &given.null_text, .words = s_null_words},
+        {.name = "--null-text", .kind = PR_OPTION_WORD, .into = &given.null_text, .words = pr_null_text_words},
         {.name = "--extra", .kind = PR_OPTION_WORD, .into = &given.extra, .words = s_extra_words},
         {.name = "--api", .kind = PR_OPTION_TEXT, .into = &given.api},
         {.name = "--api-timeout",

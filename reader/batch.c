@@ -15,12 +15,13 @@ struct pr_batcher {
     size_t batch_bytes;
 };
 
-int pr_batcher_open(const char *const *paths, size_t count, const pr_mapping_t *mapping, size_t batch_bytes,
-                    pr_export_progress_fn *progress, void *context, pr_batcher_t **ret_batcher, pr_error_t *err) {
+int pr_batcher_open(const char *const *paths, size_t count, const pr_mapping_t *mapping, pr_null_text_t rule,
+                    size_t batch_bytes, pr_export_progress_fn *progress, void *context, pr_batcher_t **ret_batcher,
+                    pr_error_t *err) {
     pr_batcher_t *self = pr_xcalloc(1, sizeof *self);
     self->batch_bytes = batch_bytes;
-    int result = pr_cutter_open(paths, count, mapping, "put back what the run began with, or give --restart", progress,
-                                context, &self->cutter, err);
+    int result = pr_cutter_open(paths, count, mapping, rule, "put back what the run began with, or give --restart",
+                                progress, context, &self->cutter, err);
     if (result < 0)
         pr_batcher_destroy(&self);
     else
@@ -72,7 +73,7 @@ int pr_batcher_cut(pr_batcher_t *self, pr_position_t at, pr_batch_t *ret_batch, 
     }
     batch.range = cut.range;
     batch.stream = (uint16_t)cut.stream;
-    batch.wrangler = pr_cutter_plan(self->cutter)->sources[at.source].wrangler;
+    batch.null_text = pr_cutter_plan(self->cutter)->sources[at.source].null_text;
     batch.digest = XXH3_64bits(zmq_msg_data(&batch.bytes), (size_t)(cut.range.end - cut.range.begin));
     s_pack_slices(&cut, &batch.slices);
     *ret_batch = batch;

@@ -19,7 +19,7 @@ typedef struct pr_batcher pr_batcher_t;
 typedef struct {
     pr_range_t range;
     uint16_t stream;
-    bool wrangler;
+    bool null_text;   /* as pr_plan_source_t */
     uint64_t digest;  /* XXH3-64 of the bytes */
     zmq_msg_t slices; /* pr_slice_t in little-endian, one a record, relative to the range's begin */
     zmq_msg_t bytes;  /* the range's bytes, with at least PR_JSON_PADDING more behind */
@@ -29,8 +29,9 @@ typedef struct {
  *  paths: count files. mapping: borrowed until destroy. batch_bytes: how large a batch shall be (a record that is
  *  larger makes a batch of its own). progress: as pr_export_scan. Errors: as pr_export_scan and pr_export_plan.
  *  ret_batcher: *returns new*. */
-int pr_batcher_open(const char *const *paths, size_t count, const pr_mapping_t *mapping, size_t batch_bytes,
-                    pr_export_progress_fn *progress, void *context, pr_batcher_t **ret_batcher, pr_error_t *err);
+int pr_batcher_open(const char *const *paths, size_t count, const pr_mapping_t *mapping, pr_null_text_t rule,
+                    size_t batch_bytes, pr_export_progress_fn *progress, void *context, pr_batcher_t **ret_batcher,
+                    pr_error_t *err);
 void pr_batcher_destroy(pr_batcher_t **batcher);
 
 /* The plan: borrowed. */

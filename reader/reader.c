@@ -137,7 +137,7 @@ static bool s_send_ready(pr_reader_t *self) {
     const pr_batch_t *batch = &self->ready;
     pr_message_t message = {.id = PR_MSG_BATCH,
                             .batch = {.stream = batch->stream,
-                                      .wrangler = batch->wrangler,
+                                      .null_text = batch->null_text,
                                       .source = batch->range.source,
                                       .first = batch->range.first,
                                       .count = batch->range.count,
@@ -279,9 +279,12 @@ static void s_close(void **context) {
 static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
     pr_reader_t *self = pr_xcalloc(1, sizeof *self);
     self->daemon = daemon;
+    pr_null_text_t rule = daemon->config->null_text;
+    if (rule == PR_NULL_TEXT_AUTO && daemon->config->retries_through > 0)
+        rule = PR_NULL_TEXT_ENVELOPE;
     int result =
         pr_batcher_open((const char *const *)daemon->config->sources, daemon->config->sources_count, daemon->mapping,
-                        daemon->config->batch_bytes, s_scan_progress, daemon, &self->batcher, err);
+                        rule, daemon->config->batch_bytes, s_scan_progress, daemon, &self->batcher, err);
     if (result == 0) {
         self->plan = pr_batcher_plan(self->batcher);
         result = pr_plan_check_given(self->plan, daemon->config->sources_count, err);

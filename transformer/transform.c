@@ -51,7 +51,6 @@ typedef struct {
 } s_tally_t;
 
 struct pr_transformer {
-    bool null_text_keep;
     s_stream_t *streams;
     size_t streams_count;
     pr_json_parser_t *parser;
@@ -86,9 +85,8 @@ static void s_stream_init(s_stream_t *self, const pr_stream_t *stream) {
     }
 }
 
-pr_transformer_t *pr_transformer_new(const pr_mapping_t *mapping, bool null_text_keep) {
+pr_transformer_t *pr_transformer_new(const pr_mapping_t *mapping) {
     pr_transformer_t *self = pr_xcalloc(1, sizeof(*self));
-    self->null_text_keep = null_text_keep;
     self->parser = pr_json_parser_new();
     self->streams_count = mapping->streams_count;
     self->streams = pr_xcalloc(mapping->streams_count, sizeof(*self->streams));
@@ -368,10 +366,12 @@ static bool s_convert_field(pr_transformer_t *self, const pr_stream_t *stream, i
         self->values[index] = pr_value_null();
         return field->nullable || s_reject(self, PR_R_NULL_VALUE, field->name);
     }
-    if (null_text && field->nullable && s_is_null_text(json)) {
-        self->values[index] = pr_value_null();
-        s_note(self, PR_NOTE_NULL_TEXT, index);
-        return true;
+    if (field->nullable && s_is_null_text(json)) {
+        s_note(self, null_text ? PR_NOTE_NULL_TEXT : PR_NOTE_NULL_TEXT_KEPT, index);
+        if (null_text) {
+            self->values[index] = pr_value_null();
+            return true;
+        }
     }
     switch (field->type) {
     case PR_TYPE_INTEGER:
@@ -599,12 +599,11 @@ static bool s_slices_fit(size_t size, const pr_slice_t *slices, size_t count) {
     return true;
 }
 
-int pr_transform_batch(pr_transformer_t *transformer, unsigned stream, bool wrangler, const char *bytes, size_t size,
+int pr_transform_batch(pr_transformer_t *transformer, unsigned stream, bool null_text, const char *bytes, size_t size,
                        const pr_slice_t *slices, size_t count, msgpack_sbuffer *out,
                        pr_transform_counts_t *ret_counts) {
     pr_transformer_t *self = transformer;
     pr_transform_counts_t counts = {0};
-    bool null_text = wrangler && !self->null_text_keep;
     msgpack_packer packer, out_packer;
 
     if (stream >= self->streams_count || !s_slices_fit(size, slices, count)) {

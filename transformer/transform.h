@@ -21,15 +21,15 @@ typedef struct {
     uint64_t rejected_by_reason[PR_REJECT_REASONS];
 } pr_transform_counts_t;
 
-/*  mapping: borrowed until destroy. null_text_keep: the text "null" is text everywhere. *Returns new*. */
-pr_transformer_t *pr_transformer_new(const pr_mapping_t *mapping, bool null_text_keep);
+/*  mapping: borrowed until destroy. *Returns new*. */
+pr_transformer_t *pr_transformer_new(const pr_mapping_t *mapping);
 /* NULL-safe, sets *transformer to NULL. */
 void pr_transformer_destroy(pr_transformer_t **transformer);
 
 /*  Turn the records of one batch into the payload of a ROWS message (common/rows.h).
  *
- *  stream: index into the mapping's streams. wrangler: the records come from a result set of wrangler, where the text
- *  "null" in a nullable field means NULL. bytes: size bytes, with PR_JSON_PADDING readable bytes behind; borrowed.
+ *  stream: index into the mapping's streams. null_text: the text "null" in a nullable field stands for NULL, else it is
+ *  text; both are noted. bytes: size bytes, with PR_JSON_PADDING readable bytes behind; borrowed.
  *  slices: where the count records lie in it. out: the payload is appended. ret_counts: of this batch alone.
  *
  *  Every record becomes rows or one reject, for the first of these that is wrong with it: its JSON, its UTF-8, a
@@ -40,7 +40,7 @@ void pr_transformer_destroy(pr_transformer_t **transformer);
  *
  *  Returns 0, or -PR_E_PROTOCOL if there is no such stream or a slice lies outside the bytes: then nothing is appended.
  */
-int pr_transform_batch(pr_transformer_t *transformer, unsigned stream, bool wrangler, const char *bytes, size_t size,
+int pr_transform_batch(pr_transformer_t *transformer, unsigned stream, bool null_text, const char *bytes, size_t size,
                        const pr_slice_t *slices, size_t count, msgpack_sbuffer *out, pr_transform_counts_t *ret_counts);
 
 #endif

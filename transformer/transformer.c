@@ -33,7 +33,7 @@ static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
     (void)err;
     pr_transformer_stage_t *self = pr_xcalloc(1, sizeof *self);
     self->daemon = daemon;
-    self->transformer = pr_transformer_new(daemon->mapping, daemon->config->null_text_keep);
+    self->transformer = pr_transformer_new(daemon->mapping);
     *ret_self = self;
     return 0;
 }
@@ -113,7 +113,7 @@ static int s_on_batch(pr_transformer_stage_t *self, pr_inbound_t *inbound, pr_er
     msgpack_sbuffer rows;
     msgpack_sbuffer_init(&rows);
     result =
-        pr_transform_batch(self->transformer, batch->stream, batch->wrangler != 0, zmq_msg_data(&inbound->frames[1]),
+        pr_transform_batch(self->transformer, batch->stream, batch->null_text != 0, zmq_msg_data(&inbound->frames[1]),
                            (size_t)(batch->end - batch->begin), self->slices, batch->count, &rows, &counts);
     if (result < 0) {
         msgpack_sbuffer_destroy(&rows);

@@ -21,8 +21,8 @@ int pr_proof_open(const char *target, const pr_mapping_t *mapping, const char *r
 
 /*  Open the proof of exports, whatever run brought them in: the target, read-only, and the plan's sources. No run is
  *  needed, nor the tables of one. mapping: borrowed until destroy; plan: copied.
- *  null_text: "null" stands for NULL in sources of wrangler. */
-int pr_proof_open_exports(const char *target, const pr_mapping_t *mapping, const pr_plan_t *plan, bool null_text,
+ */
+int pr_proof_open_exports(const char *target, const pr_mapping_t *mapping, const pr_plan_t *plan,
                           pr_proof_t **ret_proof, pr_error_t *err);
 
 /* Whether rows that no record of the exports proves are failures; otherwise, as at first, they are findings. */

@@ -17,14 +17,12 @@ enum { S_SCRATCH_MAX = 1000 };
 
 static int s_load_run(pr_proof_t *proof, const char *run_id, pr_error_t *err) {
     sqlite3_stmt *statement = NULL;
-    int result = pr_database_prepare(proof->db, proof->path,
-                                     sqlite3_mprintf("SELECT run, null_text FROM pvrelay_run WHERE id = %Q", run_id),
-                                     &statement, err);
+    int result = pr_database_prepare(
+        proof->db, proof->path, sqlite3_mprintf("SELECT run FROM pvrelay_run WHERE id = %Q", run_id), &statement, err);
     if (result == 0)
         result = pr_database_step(proof->db, proof->path, statement, err);
     if (result > 0) {
         proof->run = sqlite3_column_int64(statement, 0);
-        proof->null_text = strcmp(pr_sql_column_text(statement, 1), "null") == 0;
         result = 0;
     } else if (result == 0) {
         result = pr_error_set(err, PR_E_TARGET, "%s: has no run %s", proof->path, run_id);
@@ -42,7 +40,7 @@ static void s_keep_source(pr_proof_t *proof, const pr_proof_source_t *source, co
 static int s_add_source(pr_proof_t *proof, sqlite3_stmt *statement, pr_error_t *err) {
     const char *stream = pr_sql_column_text(statement, 2);
     pr_proof_source_t source = {.stream = stream[0] == '\0' ? -1 : pr_mapping_stream_index(proof->mapping, stream),
-                                .wrangler = sqlite3_column_int(statement, 3) != 0,
+                                .null_text = sqlite3_column_int(statement, 3) != 0,
                                 .records = (uint64_t)sqlite3_column_int64(statement, 4),
                                 .size = (uint64_t)sqlite3_column_int64(statement, 5)};
     if (source.stream < 0 && stream[0] != '\0')
@@ -144,7 +142,7 @@ int pr_proof_open(const char *target, const pr_mapping_t *mapping, const char *r
 static int s_add_planned(pr_proof_t *proof, const pr_plan_source_t *planned, pr_error_t *err) {
     pr_proof_source_t source = {
         .stream = planned->stream[0] == '\0' ? -1 : pr_mapping_stream_index(proof->mapping, planned->stream),
-        .wrangler = planned->wrangler,
+        .null_text = planned->null_text,
         .records = planned->records,
         .size = planned->size};
     if (source.stream < 0 && planned->stream[0] != '\0')
@@ -190,10 +188,9 @@ static int s_load_origins(pr_proof_t *proof, const pr_plan_t *plan, pr_error_t *
     return result;
 }
 
-int pr_proof_open_exports(const char *target, const pr_mapping_t *mapping, const pr_plan_t *plan, bool null_text,
+int pr_proof_open_exports(const char *target, const pr_mapping_t *mapping, const pr_plan_t *plan,
                           pr_proof_t **ret_proof, pr_error_t *err) {
     pr_proof_t *proof = s_new(target, mapping);
-    proof->null_text = null_text;
     int result = pr_database_open(target, &proof->db, err);
     for (uint32_t i = 0; i < plan->count && result == 0; i++)
         result = s_add_planned(proof, &plan->sources[i], err);

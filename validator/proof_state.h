@@ -16,8 +16,8 @@
 
 typedef struct {
     char *path;
-    int stream; /* index into the mapping's streams; -1: the file holds no record */
-    bool wrangler;
+    int stream;     /* index into the mapping's streams; -1: the file holds no record */
+    bool null_text; /* the text "null" in a nullable field stands for NULL */
     uint64_t records;
     uint64_t size; /* bytes of the file */
 } pr_proof_source_t;
@@ -53,7 +53,6 @@ struct pr_proof {
     const pr_mapping_t *mapping;
     bool of_run;            /* of a run; else of exports */
     int64_t run;            /* 0: of exports */
-    bool null_text;         /* "null" stands for NULL in sources of wrangler */
     bool extra_fail;        /* rows that no record proves are failures */
     pr_inverse_made_t made; /* what is known of who made which row */
     pr_proof_source_t *sources;

@@ -116,7 +116,7 @@ void pr_walk_begin(pr_walk_t *walk, pr_proof_t *proof, pr_range_t range, pr_walk
                         .stream = &proof->mapping->streams[source->stream],
                         .opened = &proof->streams[source->stream],
                         .size = (size_t)(range.end - range.begin),
-                        .null_text = proof->null_text && source->wrangler};
+                        .null_text = source->null_text};
 }
 
 pr_pending_place_t pr_walk_place(const pr_walk_t *walk) {

@@ -12,6 +12,7 @@
 #include "common/failure.h"
 #include "common/foreign_change.h"
 #include "common/mapping.h"
+#include "common/null_text.h"
 #include "common/plan.h"
 #include "common/position.h"
 #include "common/rollback.h"
@@ -27,7 +28,7 @@ typedef struct {
     char id[37];    /* UUID, NUL-terminated */
     pr_run_state_t state;
     uint64_t mapping_digest;
-    bool null_text_keep;
+    pr_null_text_t null_text;
     uint64_t plan_digest;
     pr_position_t position; /* committed; normalised against the run's sources */
     int64_t checkpoint;     /* newest of the run, 0: none */
@@ -62,7 +63,7 @@ int pr_target_run_find(pr_target_t *target, const char *id, pr_target_run_t *ret
 /* What a new run is. */
 typedef struct {
     const char *id; /* UUID */
-    bool null_text_keep;
+    pr_null_text_t null_text;
     int64_t retries_through; /* > 0: a retry of the rejects up to this number */
     const pr_plan_t *plan;
 } pr_target_run_new_t;

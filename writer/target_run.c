@@ -50,7 +50,7 @@ int pr_target_run_plan(pr_target_t *target, int64_t run, pr_plan_t **ret_plan, p
                                    .size = (uint64_t)sqlite3_column_int64(statement, 2),
                                    .mtime_ns = sqlite3_column_int64(statement, 3),
                                    .digest = s_column_hex(statement, 4),
-                                   .wrangler = sqlite3_column_int(statement, 5) != 0,
+                                   .null_text = sqlite3_column_int(statement, 5) != 0,
                                    .records = (uint64_t)sqlite3_column_int64(statement, 6),
                                    .bytes = (uint64_t)sqlite3_column_int64(statement, 7)};
         pr_plan_add(plan, &source);
@@ -111,7 +111,7 @@ static int s_read_row(pr_target_t *target, pr_target_run_t *run, pr_error_t *err
         snprintf(run->id, sizeof run->id, "%s", pr_sql_column_text(statement, 0));
         run->state = s_state(pr_sql_column_text(statement, 1));
         run->mapping_digest = s_column_hex(statement, 2);
-        run->null_text_keep = strcmp(pr_sql_column_text(statement, 3), "keep") == 0;
+        run->null_text = pr_null_text_parse(pr_sql_column_text(statement, 3));
         run->plan_digest = s_column_hex(statement, 4);
         run->position =
             pr_position_normalise(s_column_position(statement, 5), target->run_records, target->run_sources);
@@ -190,7 +190,7 @@ static int s_insert_run(pr_target_t *target, const pr_target_run_new_t *run, pr_
     snprintf(plan, sizeof plan, "%016" PRIx64, pr_plan_digest(run->plan));
     return pr_target_do(target, PR_SQL_RUN_INSERT, err, "tttttti", run->id,
                         run->retries_through > 0 ? "retry" : "replay", target->mapping->name, mapping,
-                        run->null_text_keep ? "keep" : "null", plan, run->retries_through);
+                        pr_null_text_words[run->null_text], plan, run->retries_through);
 }
 
 static int s_insert_source(pr_target_t *target, int64_t run, uint32_t number, const pr_plan_source_t *source,
@@ -198,7 +198,7 @@ static int s_insert_source(pr_target_t *target, int64_t run, uint32_t number, co
     char digest[17];
     snprintf(digest, sizeof digest, "%016" PRIx64, source->digest);
     return pr_target_do(target, PR_SQL_SOURCE_INSERT, err, "iittiitiii", run, (int64_t)number, source->path,
-                        source->stream, (int64_t)source->size, source->mtime_ns, digest, (int64_t)source->wrangler,
+                        source->stream, (int64_t)source->size, source->mtime_ns, digest, (int64_t)source->null_text,
                         (int64_t)source->records, (int64_t)source->bytes);
 }
 

@@ -411,7 +411,7 @@ static int s_batch_begin(pr_target_t *target, int64_t run, const pr_plan_source_
                                         .run = run,
                                         .checkpoint = sqlite3_last_insert_rowid(target->db),
                                         .stream = pr_xstrdup(source->stream),
-                                        .wrangler = source->wrangler,
+                                        .null_text = source->null_text,
                                         .range = range};
     return 0;
 }
@@ -436,7 +436,7 @@ static int s_reject(pr_target_t *target, const pr_rows_record_t *record, uint64_
     return pr_target_do(target, PR_SQL_REJECT_INSERT, err, "iiitiiitvvbi", batch->run, batch->checkpoint,
                         (int64_t)batch->range.source, batch->stream, (int64_t)ordinal,
                         (int64_t)(batch->range.begin + record->offset), (int64_t)record->length, pr_reject_word(reason),
-                        field, detail, raw, (int64_t)batch->wrangler);
+                        field, detail, raw, (int64_t)batch->null_text);
 }
 
 /* A record that the target itself has just rejected. */

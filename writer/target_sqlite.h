@@ -117,7 +117,7 @@ typedef struct {
     int64_t run;
     int64_t checkpoint;
     char *stream; /* copies of what rejects need of the source */
-    bool wrangler;
+    bool null_text;
     pr_range_t range;
     pr_target_counts_t counts;
     uint64_t rows_sum;          /* of pr_proof_mix over the ids of the rows that its records are, ... */

@@ -460,7 +460,7 @@ static int s_adopt_plan(pr_writer_t *self, pr_error_t *err) {
 static int s_begin_run(pr_writer_t *self, const pr_plan_t *plan, pr_error_t *err) {
     char id[37];
     pr_target_run_new_t run = {.id = pr_run_id_print(self->daemon->run, id),
-                               .null_text_keep = self->daemon->config->null_text_keep,
+                               .null_text = self->daemon->config->null_text,
                                .retries_through = self->daemon->config->retries_through,
                                .plan = plan};
     int result = pr_target_run_begin(self->target, &run, &self->run, err);
@@ -730,10 +730,10 @@ static int s_check_run(const pr_writer_t *self, pr_error_t *err) {
             "%s: run %lld was begun with another content of the mapping %s; put it back, or give --restart to "
             "begin anew",
             config->target, (long long)self->run.number, config->mapping);
-    if (self->run.null_text_keep != config->null_text_keep)
+    if (self->run.null_text != config->null_text)
         return pr_error_set(err, PR_E_UNFINISHED,
                             "%s: run %lld was begun with --null-text %s; go on with that, or give --restart",
-                            config->target, (long long)self->run.number, self->run.null_text_keep ? "keep" : "null");
+                            config->target, (long long)self->run.number, pr_null_text_words[self->run.null_text]);
     return 0;
 }
 

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
     if (s_mapping == NULL) {
         s_require(pr_mapping_parse("fuzz", s_mapping_text, strlen(s_mapping_text), NULL, NULL, &s_mapping, NULL) == 0);
-        s_transformer = pr_transformer_new(s_mapping, false);
+        s_transformer = pr_transformer_new(s_mapping);
     }
     s_require(bytes != NULL);
     if (size > 0) {

@@ -27,7 +27,7 @@ import publish  # noqa: E402
 
 NODE_MODULES = pathlib.Path(os.environ.get("PVRELAY_NODE_MODULES", ROOT / "build/bench/node_modules"))
 # What every peer can read; the sqlite3 shell loads one result set of a file only.
-TRAPS = ("real-null=150", "crlf", "no-final-newline", "unknown-meta")
+TRAPS = ("real-null", "crlf", "no-final-newline", "unknown-meta")
 FIRST_SET_ONLY = {"sqlite-json-each"}
 IDS = {"id"}
 

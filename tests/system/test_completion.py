@@ -11,7 +11,7 @@ import pipeline
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DAEMONS = ("pvrelay-reader", "pvrelay-transformer", "pvrelay-writer", "pvrelay-validator", "pvrelay-monitor")
 # What completion says about a value: words to choose from, files, folders, or nothing that could be known.
-VALUES = {"--lang": {"en", "fr"}, "--null-text": {"null", "keep"}, "--on-reject-limit": {"stop", "rollback"},
+VALUES = {"--lang": {"en", "fr"}, "--null-text": {"auto", "null", "keep"}, "--on-reject-limit": {"stop", "rollback"},
           "--on-foreign-change": {"reject", "keep", "overwrite"}, "--on-validation-failure": {"stop", "rollback"}, "--extra": {"report", "fail"}, "--undo": {"on", "off"},
           "--progress": {"bar", "plain", "none"}, "--log-level": {"error", "warning", "notice", "info", "debug"}}
 FILES = {"--target", "--mapping", "--config", "--run-dir", "--report", "--migrations"}

@@ -165,7 +165,7 @@ class Words(unittest.TestCase):
                 (("run", "/dev/null"), "--target DB is missing; see `pvrelay help run`"),
                 (("run", "x", "--transformers", "0"),
                  "--transformers 0: a whole number from 1 to 64 is expected; see `pvrelay help run`"),
-                (("run", "x", "--null-text", "nil"), "--null-text nil: null or keep is expected; see `pvrelay help run`"),
+                (("run", "x", "--null-text", "nil"), "--null-text nil: auto, null or keep is expected; see `pvrelay help run`"),
                 (("run", "x", "--progress"), "--progress: its value is missing; see `pvrelay help run`"),
                 (("inspect",), "no file is given; see `pvrelay help inspect`"),
                 (("rejects",), "--target DB is missing; see `pvrelay help rejects`"),

@@ -95,7 +95,7 @@ class Enemies(unittest.TestCase):
         mapping.write_text((pipeline.BIN.parent / "share/pvrelay/mappings/el-to-hub.json").read_text())
         self.stop_early(exports, "--config", config, "--mapping", mapping)
         before = pipeline.dump(self.target)
-        self.refused(1, f"pvrelay: UNFINISHED: {self.target}: run 1 was begun with --null-text null; go on with that, or give"
+        self.refused(1, f"pvrelay: UNFINISHED: {self.target}: run 1 was begun with --null-text auto; go on with that, or give"
                         " --restart", exports, "--config", config, "--mapping", mapping, "--null-text", "keep")
         mapping.write_text(mapping.read_text().replace('"dead": 3', '"dead": 2'))
         self.refused(1, f"pvrelay: UNFINISHED: {self.target}: run 1 was begun with another content of the mapping {mapping};"

@@ -27,14 +27,14 @@ LAYOUTS = ("pair", "one-file", "per-audit", "mixed-ndjson")
 SHAPES = ("wrangler", "array", "ndjson", "results")
 # With how many of them; None: a switch.
 SPOILING = ("integer-beyond-int64", "unknown-status", "bad-utf8", "duplicate-key", "missing-field", "extra-field", "wrong-type", "orphan-module")
-TRAPS = {"null-text": 30, "real-null": 30, "integer-2-53": 3, "nul-character": 3, "duplicate-module": 3, "bom": None, "crlf": None,
+TRAPS = {"null-text": None, "real-null": None, "text-null": 9, "integer-2-53": 3, "nul-character": 3, "duplicate-module": 3, "bom": None, "crlf": None,
          "no-final-newline": None, "banner": None, "unknown-meta": None, "empty-results": None, "null-results": None, "several-result-sets": 3,
          **dict.fromkeys(SPOILING, 2)}
 # Shapes that a trap needs, shapes that a layout has room for, traps that exclude each other.
 NEEDS = {"several-result-sets": ("wrangler",), "null-results": ("wrangler", "results"), "unknown-meta": ("wrangler", "results"),
          "empty-results": ("wrangler", "array", "results")}
 ROOM = {"one-file": ("wrangler", "ndjson"), "mixed-ndjson": ("ndjson",)}
-EXCLUDES = {"null-text": {"real-null"}, "real-null": {"null-text"}, "empty-results": {"null-results"}, "null-results": {"empty-results"}}
+EXCLUDES = {"null-text": {"real-null", "text-null"}, "real-null": {"null-text"}, "text-null": {"null-text"}, "empty-results": {"null-results"}, "null-results": {"empty-results"}}
 
 OWN_ROWS = """
 INSERT INTO users (id, email, name, role) VALUES (70, 'z@hub.example', 'Zoé Béranger', 'admin'), (71, 'z2@hub.example', 'Zoé Béranger', 'technician');

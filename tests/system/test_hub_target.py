@@ -66,7 +66,7 @@ class HubTarget(unittest.TestCase):
         self.assertEqual(pipeline.query(self.target, "SELECT count(*) FROM el_modules WHERE updated_at LIKE '2026%'"), [(0,)])
         self.assertEqual(pipeline.query(self.target, "SELECT name FROM d1_migrations ORDER BY id"),
                          [("0001_core_schema.sql",), ("0002_el_module.sql",), ("0002_pvrelay.sql",), ("0003_undo.sql",), ("0004_validation.sql",), ("0005_deferred_index.sql",),
-                          ("0006_foreign_change.sql",), ("0008_rows_sum.sql",)])
+                          ("0006_foreign_change.sql",), ("0007_mapping_text.sql",), ("0008_rows_sum.sql",)])
         before = pipeline.dump(self.target)
         pipeline.run(exports, self.target)
         pipeline.assert_same_dump(self, before, pipeline.dump(self.target))

@@ -56,6 +56,7 @@ EXPECTED = {
     "share/pvrelay/migrations/0004_validation.sql",
     "share/pvrelay/migrations/0005_deferred_index.sql",
     "share/pvrelay/migrations/0006_foreign_change.sql",
+    "share/pvrelay/migrations/0007_mapping_text.sql",
     "share/pvrelay/migrations/0008_rows_sum.sql",
 }
 

@@ -171,7 +171,7 @@ class Names(Commands):
         self.expect(self.say("checkpoint", "1x="), 1, "", 'pvrelay: USAGE: 1x=: a name has no "="\n')
         self.assertFalse(pipeline.query(self.target, "SELECT 1 FROM sqlite_master WHERE name = 'pvrelay_run'"))
         self.expect(self.say("checkpoint", "bare"), 0, "applied  0002_pvrelay.sql\napplied  0003_undo.sql\napplied  0004_validation.sql\n"
-                    "applied  0005_deferred_index.sql\napplied  0006_foreign_change.sql\napplied  0008_rows_sum.sql\n"
+                    "applied  0005_deferred_index.sql\napplied  0006_foreign_change.sql\napplied  0007_mapping_text.sql\napplied  0008_rows_sum.sql\n"
                                                        "the state before any run is now also called bare\n")
         self.expect(self.say("checkpoints"), 0, "target TARGET\n\npoint 0, before any run:  bare\nno runs\n\nundo kept: none\n"
                                                 "nothing is committed that could be taken back\n")

@@ -56,7 +56,7 @@ static void test_defaults_and_relative_paths(void **state) {
     assert_string_equal(config->migrations, "/opt/pv/migrations");
     assert_int_equal(config->transformers, 1);
     assert_int_equal(config->max_rejects, -1);
-    assert_false(config->null_text_keep);
+    assert_int_equal(config->null_text, PR_NULL_TEXT_AUTO);
     assert_false(config->undo_off);
     assert_false(config->rollback_on_failure);
     assert_false(config->rollback_on_reject_limit);
@@ -98,7 +98,7 @@ static void test_saved_is_loaded(void **state) {
     config->sources[config->sources_count++] = pr_xstrdup("/x/é.json");
     config->transformers = 3;
     config->max_rejects = 12;
-    config->null_text_keep = true;
+    config->null_text = PR_NULL_TEXT_KEEP;
     config->rollback_on_failure = true;
     config->rollback_on_reject_limit = true;
     config->extra_fail = true;
@@ -114,7 +114,7 @@ static void test_saved_is_loaded(void **state) {
     assert_int_equal(back->transformers, 3);
     assert_int_equal(back->max_rejects, 12);
     assert_int_equal(back->window_bytes, 1 << 25);
-    assert_true(back->null_text_keep);
+    assert_int_equal(back->null_text, PR_NULL_TEXT_KEEP);
     assert_true(back->rollback_on_failure);
     assert_true(back->rollback_on_reject_limit);
     assert_true(back->extra_fail);
@@ -219,8 +219,8 @@ static void test_mistakes(void **state) {
         {"{\"sources\": [1]}", ": \"sources\": expected paths, as strings"},
         {"{\"transformers\": 0}", ": \"transformers\": expected a whole number from 1 to 64"},
         {"{\"transformers\": 1.5}", ": \"transformers\": expected a whole number from 1 to 64"},
-        {"{\"null_text\": \"maybe\"}", ": \"null_text\": expected \"null\" or \"keep\""},
-        {"{\"null_text\": true}", ": \"null_text\": expected \"null\" or \"keep\""},
+        {"{\"null_text\": \"maybe\"}", ": \"null_text\": expected \"auto\", \"null\" or \"keep\""},
+        {"{\"null_text\": true}", ": \"null_text\": expected \"auto\", \"null\" or \"keep\""},
         {"{\"undo\": false}", ": \"undo\": expected \"on\" or \"off\""},
         {"{\"undo\": \"Off\"}", ": \"undo\": expected \"on\" or \"off\""},
         {"{\"on_validation_failure\": \"go\"}", ": \"on_validation_failure\": expected \"stop\" or \"rollback\""},

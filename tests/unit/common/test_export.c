@@ -413,13 +413,6 @@ static void test_unknown_stream(void **state) {
         "column_20, column_21, column_22, column_23, column_24 and 75 more" STREAMS);
 }
 
-static void test_mixture(void **state) {
-    (void)state;
-    ASSERT_REFUSED("[{\"results\":[" M(1) "]}]\n" A(1) "\n" M(2), PR_E_MALFORMED,
-                   ":125 (line 3): records of the stream modules stand here outside and inside wrangler's result sets, "
-                   "where the text \"null\" means different things; split the file");
-}
-
 static void test_no_json(void **state) {
     (void)state;
     ASSERT_REFUSED("", PR_E_MALFORMED, ":0 (line 1): the file is empty; export it again");
@@ -753,6 +746,101 @@ static void test_random_damage(void **state) {
     free(sample);
 }
 
+/* ---- the text "null" ---- */
+
+#define N(n, comment) "{\"audit_token\":\"t\",\"module_id\":\"S1-" #n "\",\"string_number\":1,\"comment\":" comment "}"
+
+/* What the scan of text tells of each of its sets, whatever the chunks are: n: a JSON null, t: a text, -: neither. */
+static void s_assert_nulls(const char *text, const char *expected) {
+    for (size_t chunk = 1; chunk < 200; chunk += chunk < 70 ? 1 : 43) {
+        pr_error_t err = PR_ERROR_INIT;
+        pr_export_t *export = NULL;
+        char found[16] = "";
+        (void)s_scan(text, strlen(text), chunk, &export, &err);
+        assert_string_equal(err.text, "");
+        for (size_t i = 0; i < export->sets_count; i++) {
+            found[i] = export->sets[i].nulls ? 'n' : export->sets[i].null_texts ? 't' : '-';
+        }
+        assert_string_equal(found, expected);
+        pr_export_destroy(&export);
+    }
+}
+
+static void test_nulls_are_noticed(void **state) {
+    (void)state;
+    s_assert_nulls("[{\"results\":[" N(1, "1") "," N(2, "\"null\"") "," N(3, "2") "]}]", "t");
+    s_assert_nulls("[{\"results\":[" N(1, "\"null\"") "," N(2, "1") "," N(3, "null") "]}]", "n");
+    s_assert_nulls("[{\"results\":[" N(1, "[ null]") "]}]", "n");
+    s_assert_nulls(
+        "[{\"results\":[" N(1, "\"n, null: null\"") "," N(2, "\"{\\\"a\\\":null,\\\"b\\\":\\\"null\\\"}\"") "]}]", "-");
+    /* What stands behind a record, in the envelope, is none of its. */
+    s_assert_nulls("[{\"results\":[" N(1, "true") "],\"n\":null,\"meta\":{\"n\":null}}]", "-");
+    s_assert_nulls("[{\"error\":null,\"results\":[" N(1, "false") "]}]", "-");
+    /* A damaged record is no proof of anything. */
+    s_assert_nulls("[{\"results\":[" N(1, "nan") "," N(2, "Infinity") "]}]", "-");
+    /* Each result set by itself; a bare array is not looked at. */
+    s_assert_nulls(
+        "[{\"results\":[" N(1, "null") "]},{\"results\":[" N(2, "\"null\"") "]},{\"results\":[" N(3, "1") "]}]", "nt-");
+    s_assert_nulls("[" N(1, "null") "," N(2, "\"null\"") "]", "-");
+}
+
+static void test_null_text_rules(void **state) {
+    (void)state;
+    const pr_result_set_t old = {.shape = PR_SHAPE_WRANGLER, .null_texts = true};
+    const pr_result_set_t remote = {.shape = PR_SHAPE_WRANGLER, .nulls = true};
+    const pr_result_set_t bare = {.shape = PR_SHAPE_ARRAY};
+    static const struct {
+        pr_null_text_t rule;
+        bool old, remote, bare;
+    } expected[] = {{PR_NULL_TEXT_AUTO, true, false, false},
+                    {PR_NULL_TEXT_NULL, true, true, true},
+                    {PR_NULL_TEXT_KEEP, false, false, false},
+                    {PR_NULL_TEXT_ENVELOPE, true, true, false}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        assert_int_equal(pr_export_null_text(&old, expected[i].rule), expected[i].old);
+        assert_int_equal(pr_export_null_text(&remote, expected[i].rule), expected[i].remote);
+        assert_int_equal(pr_export_null_text(&bare, expected[i].rule), expected[i].bare);
+    }
+    assert_int_equal(pr_null_text_parse("auto"), PR_NULL_TEXT_AUTO);
+    assert_int_equal(pr_null_text_parse("null"), PR_NULL_TEXT_NULL);
+    assert_int_equal(pr_null_text_parse("keep"), PR_NULL_TEXT_KEEP);
+    assert_int_equal(pr_null_text_parse("KEEP"), PR_NULL_TEXT_AUTO);
+    assert_int_equal(pr_null_text_parse(NULL), PR_NULL_TEXT_AUTO);
+}
+
+/* The sources of a plan, of a file with these result sets: "records/null_text", in order. */
+static void s_assert_sources(const char *text, pr_null_text_t rule, const char *expected) {
+    pr_export_t *export = NULL;
+    pr_plan_t *plan = NULL;
+    char found[64] = "";
+    assert_int_equal(s_scan(text, strlen(text), 4096, &export, NULL), 0);
+    assert_int_equal(pr_export_plan(s_mapping, &export, 1, rule, &plan, NULL, NULL), 0);
+    for (uint32_t i = 0; i < plan->count; i++) {
+        size_t used = strlen(found);
+        (void)snprintf(found + used, sizeof found - used, "%s%d/%d", i == 0 ? "" : " ", (int)plan->sources[i].records,
+                       plan->sources[i].null_text);
+        assert_int_equal(plan->records[i], plan->sources[i].records);
+    }
+    assert_string_equal(found, expected);
+    pr_plan_destroy(&plan);
+    pr_export_destroy(&export);
+}
+
+/* Result sets that hold neither go with their neighbours; another source begins only where the text means another thing. */
+static void test_sources_by_null_text(void **state) {
+    (void)state;
+    static const char sets[] = "[{\"results\":[" N(1, "1") "]},{\"results\":[" N(2, "null") "]},{\"results\":[" N(
+        3, "1") "]},{\"results\":[" N(4, "\"null\"") "]},{\"results\":[" N(5, "1") "]},{\"results\":[" N(6,
+                                                                                                         "null") "]}]";
+    s_assert_sources(sets, PR_NULL_TEXT_AUTO, "3/0 2/1 1/0");
+    s_assert_sources(sets, PR_NULL_TEXT_NULL, "6/1");
+    s_assert_sources(sets, PR_NULL_TEXT_KEEP, "6/0");
+    s_assert_sources(sets, PR_NULL_TEXT_ENVELOPE, "6/1");
+    s_assert_sources("[{\"results\":[" N(1, "1") "]}]", PR_NULL_TEXT_AUTO, "1/1");
+    s_assert_sources("[{\"results\":[" N(1, "\"null\"") "]}]\n" N(2, "\"null\""), PR_NULL_TEXT_AUTO, "1/1 1/0");
+    s_assert_sources("[{\"results\":[" N(1, "\"null\"") "]}]\n" N(2, "\"null\""), PR_NULL_TEXT_NULL, "2/1");
+}
+
 /* ---- several files, and the plan ---- */
 
 static char *s_file(const char *name, const char *text) {
@@ -771,12 +859,12 @@ static void test_scan_all_and_plan(void **state) {
     pr_export_t **exports = NULL;
     assert_int_equal(pr_export_scan_all(paths, 3, s_mapping, NULL, NULL, &exports, NULL), 0);
     pr_plan_t *plan = NULL;
-    size_t *of = NULL;
-    assert_int_equal(pr_export_plan(s_mapping, exports, 3, &plan, &of, NULL), 0);
+    pr_source_place_t *places = NULL;
+    assert_int_equal(pr_export_plan(s_mapping, exports, 3, PR_NULL_TEXT_AUTO, &plan, &places, NULL), 0);
     static const struct {
         size_t export;
         const char *stream;
-        bool wrangler;
+        bool null_text;
         uint64_t records, bytes;
     } expected[] = {
         {0, "audits", true, 1, sizeof A(1) - 1},
@@ -787,23 +875,23 @@ static void test_scan_all_and_plan(void **state) {
     assert_int_equal(plan->count, 4);
     for (size_t i = 0; i < 4; i++) {
         const pr_plan_source_t *source = &plan->sources[i];
-        assert_int_equal(of[i], expected[i].export);
+        assert_int_equal(places[i].export, expected[i].export);
         assert_string_equal(source->path, paths[expected[i].export]);
         assert_string_equal(source->stream, expected[i].stream);
-        assert_int_equal(source->wrangler, expected[i].wrangler);
+        assert_int_equal(source->null_text, expected[i].null_text);
         assert_int_equal(source->records, expected[i].records);
         assert_int_equal(source->bytes, expected[i].bytes);
-        assert_int_equal(source->size, exports[of[i]]->size);
-        assert_int_equal(source->mtime_ns, exports[of[i]]->mtime_ns);
-        assert_true(source->digest == exports[of[i]]->digest);
+        assert_int_equal(source->size, exports[places[i].export]->size);
+        assert_int_equal(source->mtime_ns, exports[places[i].export]->mtime_ns);
+        assert_true(source->digest == exports[places[i].export]->digest);
     }
     pr_plan_destroy(&plan);
-    free(of);
-    assert_int_equal(pr_export_plan(s_mapping, exports, 3, &plan, NULL, NULL), 0);
+    free(places);
+    assert_int_equal(pr_export_plan(s_mapping, exports, 3, PR_NULL_TEXT_AUTO, &plan, NULL, NULL), 0);
     pr_plan_destroy(&plan);
     pr_export_t *twice[] = {exports[0], exports[0]};
     pr_error_t err = PR_ERROR_INIT;
-    assert_int_equal(pr_export_plan(s_mapping, twice, 2, &plan, NULL, &err), -PR_E_USAGE);
+    assert_int_equal(pr_export_plan(s_mapping, twice, 2, PR_NULL_TEXT_AUTO, &plan, NULL, &err), -PR_E_USAGE);
     pr_export_destroy_all(&exports, 3);
     assert_null(exports);
     for (size_t i = 0; i < 3; i++) {
@@ -881,7 +969,6 @@ int main(void) {
         cmocka_unit_test(test_brackets),
         cmocka_unit_test(test_not_data),
         cmocka_unit_test(test_unknown_stream),
-        cmocka_unit_test(test_mixture),
         cmocka_unit_test(test_no_json),
         cmocka_unit_test(test_banner_without_end),
         cmocka_unit_test(test_long_records),
@@ -891,6 +978,9 @@ int main(void) {
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_random_files),
         cmocka_unit_test(test_random_damage),
+        cmocka_unit_test(test_nulls_are_noticed),
+        cmocka_unit_test(test_null_text_rules),
+        cmocka_unit_test(test_sources_by_null_text),
         cmocka_unit_test(test_scan_all_and_plan),
         cmocka_unit_test(test_scan_all_refuses),
     };

@@ -111,21 +111,24 @@ static void test_fresh_gets_all_once(void **state) {
     s_sql(fx, "CREATE TABLE _cf_METADATA (key INTEGER PRIMARY KEY)");
     s_list(fx, S_OURS, PR_MIGRATE_FRESH,
            "0001_unified_schema.sql=pending 0002_pvrelay.sql=pending 0003_undo.sql=pending 0004_validation.sql=pending "
-           "0005_deferred_index.sql=pending 0006_foreign_change.sql=pending 0008_rows_sum.sql=pending");
+           "0005_deferred_index.sql=pending 0006_foreign_change.sql=pending 0007_mapping_text.sql=pending "
+           "0008_rows_sum.sql=pending");
     s_assert_sql(fx, "SELECT count(*) FROM sqlite_master", "1");
     s_apply(
         fx, S_OURS, PR_MIGRATE_FRESH,
         "0001_unified_schema.sql=applied 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied "
-        "0005_deferred_index.sql=applied 0006_foreign_change.sql=applied 0008_rows_sum.sql=applied");
+        "0005_deferred_index.sql=applied 0006_foreign_change.sql=applied 0007_mapping_text.sql=applied "
+        "0008_rows_sum.sql=applied");
     s_assert_sql(fx, "SELECT group_concat(id || ' ' || name) FROM d1_migrations",
                  "1 0001_unified_schema.sql,2 0002_pvrelay.sql,3 0003_undo.sql,4 0004_validation.sql,"
-                 "5 0005_deferred_index.sql,6 0006_foreign_change.sql,7 0008_rows_sum.sql");
-    s_assert_sql(fx, "SELECT sum(applied_at LIKE '20__-__-__ __:__:__') FROM d1_migrations", "7");
+                 "5 0005_deferred_index.sql,6 0006_foreign_change.sql,7 0007_mapping_text.sql,8 0008_rows_sum.sql");
+    s_assert_sql(fx, "SELECT sum(applied_at LIKE '20__-__-__ __:__:__') FROM d1_migrations", "8");
     s_apply(
         fx, S_OURS, PR_MIGRATE_OURS,
         "0001_unified_schema.sql=already 0002_pvrelay.sql=already 0003_undo.sql=already 0004_validation.sql=already "
-        "0005_deferred_index.sql=already 0006_foreign_change.sql=already 0008_rows_sum.sql=already");
-    s_assert_sql(fx, "SELECT count(*) FROM d1_migrations", "7");
+        "0005_deferred_index.sql=already 0006_foreign_change.sql=already 0007_mapping_text.sql=already "
+        "0008_rows_sum.sql=already");
+    s_assert_sql(fx, "SELECT count(*) FROM d1_migrations", "8");
 }
 
 static void test_schema_has_everything(void **state) {
@@ -133,7 +136,8 @@ static void test_schema_has_everything(void **state) {
     s_apply(
         fx, S_OURS, PR_MIGRATE_FRESH,
         "0001_unified_schema.sql=applied 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied "
-        "0005_deferred_index.sql=applied 0006_foreign_change.sql=applied 0008_rows_sum.sql=applied");
+        "0005_deferred_index.sql=applied 0006_foreign_change.sql=applied 0007_mapping_text.sql=applied "
+        "0008_rows_sum.sql=applied");
     s_assert_sql(
         fx,
         "SELECT group_concat(name) FROM (SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE "
@@ -168,7 +172,8 @@ static void test_triggers_and_views(void **state) {
     s_apply(
         fx, S_OURS, PR_MIGRATE_FRESH,
         "0001_unified_schema.sql=applied 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied "
-        "0005_deferred_index.sql=applied 0006_foreign_change.sql=applied 0008_rows_sum.sql=applied");
+        "0005_deferred_index.sql=applied 0006_foreign_change.sql=applied 0007_mapping_text.sql=applied "
+        "0008_rows_sum.sql=applied");
     /* Once with and once without recursive triggers. */
     s_sql(fx, "PRAGMA foreign_keys = ON;"
               "INSERT INTO clients (name) VALUES ('C');"
@@ -201,21 +206,24 @@ static void test_hubs_own_database_is_adopted(void **state) {
     s_list(fx, S_OURS, PR_MIGRATE_ADOPTED,
            "0001_unified_schema.sql=skipped(it makes more than pvrelay_ tables, and the HUB's own migrations made this "
            "database) 0002_pvrelay.sql=pending 0003_undo.sql=pending 0004_validation.sql=pending "
-           "0005_deferred_index.sql=pending 0006_foreign_change.sql=pending 0008_rows_sum.sql=pending");
+           "0005_deferred_index.sql=pending 0006_foreign_change.sql=pending 0007_mapping_text.sql=pending "
+           "0008_rows_sum.sql=pending");
     s_apply(
         fx, S_OURS, PR_MIGRATE_ADOPTED,
         "0001_unified_schema.sql=skipped(it makes more than pvrelay_ tables, and the HUB's own migrations made this "
         "database) 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied "
-        "0005_deferred_index.sql=applied 0006_foreign_change.sql=applied 0008_rows_sum.sql=applied");
+        "0005_deferred_index.sql=applied 0006_foreign_change.sql=applied 0007_mapping_text.sql=applied "
+        "0008_rows_sum.sql=applied");
     s_assert_sql(fx, "SELECT group_concat(name) FROM d1_migrations",
                  "0001_initial_schema.sql,0002_pvrelay.sql,0003_undo.sql,0004_validation.sql,"
-                 "0005_deferred_index.sql,0006_foreign_change.sql,0008_rows_sum.sql");
+                 "0005_deferred_index.sql,0006_foreign_change.sql,0007_mapping_text.sql,0008_rows_sum.sql");
     s_assert_sql(fx, "SELECT count(*) FROM sqlite_master WHERE name = 'clients'", "0");
     s_apply(
         fx, S_OURS, PR_MIGRATE_ADOPTED,
         "0001_unified_schema.sql=skipped(it makes more than pvrelay_ tables, and the HUB's own migrations made this "
         "database) 0002_pvrelay.sql=already 0003_undo.sql=already 0004_validation.sql=already "
-        "0005_deferred_index.sql=already 0006_foreign_change.sql=already 0008_rows_sum.sql=already");
+        "0005_deferred_index.sql=already 0006_foreign_change.sql=already 0007_mapping_text.sql=already "
+        "0008_rows_sum.sql=already");
 }
 
 static void test_adopted_gets_only_what_depends_on_nothing_else(void **state) {
@@ -244,6 +252,7 @@ static void test_foreign_database_is_refused(void **state) {
            "0004_validation.sql=skipped(the database holds tables, but not the HUB's) "
            "0005_deferred_index.sql=skipped(the database holds tables, but not the HUB's) "
            "0006_foreign_change.sql=skipped(the database holds tables, but not the HUB's) "
+           "0007_mapping_text.sql=skipped(the database holds tables, but not the HUB's) "
            "0008_rows_sum.sql=skipped(the database holds tables, but not the HUB's)");
     s_refused(fx, S_OURS, PR_E_TARGET_SCHEMA,
               "the database: it holds tables, but not the HUB's (no el_modules, no record of 0001_unified_schema.sql); "
@@ -276,9 +285,41 @@ static void test_recorded_file_that_is_gone_is_fine(void **state) {
     s_apply(
         fx, S_OURS, PR_MIGRATE_FRESH,
         "0001_unified_schema.sql=applied 0002_pvrelay.sql=applied 0003_undo.sql=applied 0004_validation.sql=applied "
-        "0005_deferred_index.sql=applied 0006_foreign_change.sql=applied 0008_rows_sum.sql=applied");
+        "0005_deferred_index.sql=applied 0006_foreign_change.sql=applied 0007_mapping_text.sql=applied "
+        "0008_rows_sum.sql=applied");
     s_file(fx, "0009_later.sql", "CREATE TABLE later (x);");
     s_apply(fx, fx->folder, PR_MIGRATE_OURS, "0009_later.sql=applied");
+}
+
+static void s_link(s_fx_t *fx, const char *name) {
+    char from[400], to[200];
+    snprintf(from, sizeof from, "%s/%s", S_OURS, name);
+    snprintf(to, sizeof to, "%s/%s", fx->folder, name);
+    assert_int_equal(symlink(from, to), 0);
+}
+
+/* What runs were given before there was "auto" stands there still, and what was kept as text stays text. */
+static void test_null_text_of_earlier_runs(void **state) {
+    s_fx_t *fx = *state;
+    s_link(fx, "0001_unified_schema.sql");
+    s_link(fx, "0002_pvrelay.sql");
+    s_apply(fx, fx->folder, PR_MIGRATE_FRESH, "0001_unified_schema.sql=applied 0002_pvrelay.sql=applied");
+    s_sql(fx,
+          "INSERT INTO pvrelay_run (run, id, state, mapping_name, mapping_digest, null_text, plan_digest, started_at)"
+          " VALUES (1, 'a', 'complete', 'm', '0', 'null', '0', 'now'), (2, 'b', 'complete', 'm', '0', 'keep', '0', "
+          "'now'); INSERT INTO pvrelay_source (run, source, path, stream, size, mtime_ns, digest, wrangler, records, "
+          "bytes) VALUES (1, 0, '/x', 's', 1, 1, '0', 1, 1, 1), (2, 0, '/x', 's', 1, 1, '0', 1, 1, 1)");
+    s_link(fx, "0007_mapping_text.sql");
+    s_apply(fx, fx->folder, PR_MIGRATE_OURS,
+            "0001_unified_schema.sql=already 0002_pvrelay.sql=already 0007_mapping_text.sql=applied");
+    s_assert_sql(fx,
+                 "SELECT group_concat(run || null_text || wrangler) FROM pvrelay_run JOIN pvrelay_source USING (run)",
+                 "1null1,2keep0");
+    s_sql(fx,
+          "INSERT INTO pvrelay_run (run, id, state, mapping_name, mapping_digest, null_text, plan_digest, started_at)"
+          " VALUES (3, 'c', 'complete', 'm', '0', 'auto', '0', 'now')");
+    assert_int_not_equal(sqlite3_exec(fx->db, "UPDATE pvrelay_run SET null_text = 'maybe'", NULL, NULL, NULL),
+                         SQLITE_OK);
 }
 
 static void test_folders_without_migrations(void **state) {
@@ -317,6 +358,7 @@ int main(void) {
         TEST(test_failing_file_leaves_nothing_of_itself),
         TEST(test_file_with_commit_is_refused),
         TEST(test_recorded_file_that_is_gone_is_fine),
+        TEST(test_null_text_of_earlier_runs),
         TEST(test_folders_without_migrations),
         TEST(test_locked_database),
     };

@@ -17,7 +17,7 @@ static pr_plan_source_t s_audits(void) {
                               .size = 1000,
                               .mtime_ns = -5,
                               .digest = 0xfedcba9876543210,
-                              .wrangler = true,
+                              .null_text = true,
                               .records = 2,
                               .bytes = 900};
 }
@@ -28,7 +28,7 @@ static pr_plan_source_t s_modules(void) {
                               .size = 238012,
                               .mtime_ns = 1700000000123456789,
                               .digest = 0x1,
-                              .wrangler = false,
+                              .null_text = false,
                               .records = 462,
                               .bytes = 237000};
 }
@@ -97,6 +97,16 @@ static void s_assert_compare(pr_plan_source_t second, const char *text) {
     pr_plan_destroy(&now);
 }
 
+/* Who began the run decided otherwise: the same texts would become other values. */
+static void test_compare_null_text(void **state) {
+    (void)state;
+    pr_plan_source_t second = s_modules();
+    second.null_text = !second.null_text;
+    s_assert_compare(second,
+                     "/x/modules \xc3\xa9.json: the text \"null\" in modules was text when the run began, is NULL "
+                     "now; begin anew with --restart");
+}
+
 static void test_compare(void **state) {
     (void)state;
     pr_plan_source_t second = s_modules();
@@ -151,9 +161,9 @@ static void test_compare_counts(void **state) {
 static const char s_json[] =
     "{\"sources\":[{\"path\":\"/x/"
     "audits.json\",\"stream\":\"audits\",\"size\":1000,\"mtime_ns\":-5,\"digest\":\"fedcba9876543210\","
-    "\"wrangler\":true,\"records\":2,\"bytes\":900},{\"path\":\"/x/modules "
+    "\"null_text\":true,\"records\":2,\"bytes\":900},{\"path\":\"/x/modules "
     "\xc3\xa9.json\",\"stream\":\"modules\",\"size\":238012,"
-    "\"mtime_ns\":1700000000123456789,\"digest\":\"0000000000000001\",\"wrangler\":false,\"records\":462,\"bytes\":"
+    "\"mtime_ns\":1700000000123456789,\"digest\":\"0000000000000001\",\"null_text\":false,\"records\":462,\"bytes\":"
     "237000}]}";
 
 static void test_json_there_and_back(void **state) {
@@ -169,7 +179,7 @@ static void test_json_there_and_back(void **state) {
     assert_int_equal(pr_plan_compare(plan, back, NULL), 0);
     for (uint32_t i = 0; i < 2; i++) {
         assert_int_equal(back->sources[i].mtime_ns, plan->sources[i].mtime_ns);
-        assert_int_equal(back->sources[i].wrangler, plan->sources[i].wrangler);
+        assert_int_equal(back->sources[i].null_text, plan->sources[i].null_text);
         assert_int_equal(back->sources[i].bytes, plan->sources[i].bytes);
         assert_int_equal(back->records[i], plan->records[i]);
     }
@@ -208,9 +218,9 @@ static void test_json_path_not_utf8(void **state) {
     pr_plan_destroy(&plan);
 }
 
-#define SOURCE(path, size, mtime, digest, wrangler, records)                                                           \
+#define SOURCE(path, size, mtime, digest, null_text, records)                                                          \
     "{\"sources\":[{\"path\":" path ",\"stream\":\"s\",\"size\":" size ",\"mtime_ns\":" mtime ",\"digest\":" digest    \
-    ",\"wrangler\":" wrangler ",\"records\":" records ",\"bytes\":1}]}"
+    ",\"null_text\":" null_text ",\"records\":" records ",\"bytes\":1}]}"
 #define DIGEST "\"0123456789abcdef\""
 
 static void test_json_hostile(void **state) {
@@ -232,11 +242,11 @@ static void test_json_hostile(void **state) {
         {SOURCE("\"/x\"", "-1", "1", DIGEST, "true", "1"), "plan: source 1 has no size, records or bytes"},
         {SOURCE("\"/x\"", "1.0", "1", DIGEST, "true", "1"), "plan: source 1 has no size, records or bytes"},
         {SOURCE("\"/x\"", "1", "1", DIGEST, "true", "\"1\""), "plan: source 1 has no size, records or bytes"},
-        {SOURCE("\"/x\"", "1", "null", DIGEST, "true", "1"), "plan: source 1 has no mtime_ns, wrangler or digest"},
-        {SOURCE("\"/x\"", "1", "1", DIGEST, "1", "1"), "plan: source 1 has no mtime_ns, wrangler or digest"},
+        {SOURCE("\"/x\"", "1", "null", DIGEST, "true", "1"), "plan: source 1 has no mtime_ns, null_text or digest"},
+        {SOURCE("\"/x\"", "1", "1", DIGEST, "1", "1"), "plan: source 1 has no mtime_ns, null_text or digest"},
         {SOURCE("\"/x\"", "1", "1", "\"0123456789ABCDEF\"", "true", "1"),
-         "plan: source 1 has no mtime_ns, wrangler or digest"},
-        {SOURCE("\"/x\"", "1", "1", "\"0123\"", "true", "1"), "plan: source 1 has no mtime_ns, wrangler or digest"},
+         "plan: source 1 has no mtime_ns, null_text or digest"},
+        {SOURCE("\"/x\"", "1", "1", "\"0123\"", "true", "1"), "plan: source 1 has no mtime_ns, null_text or digest"},
         {SOURCE("\"/x\"", "99999999999999999999", "1", DIGEST, "true", "1"),
          "plan: byte 65: too big integer near '99999999999999999999'"},
     };
@@ -281,15 +291,11 @@ static void test_json_every_prefix(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_add_copies),
-        cmocka_unit_test(test_digest_tells_what_identifies),
-        cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_compare_counts),
-        cmocka_unit_test(test_json_there_and_back),
-        cmocka_unit_test(test_json_empty_plan),
-        cmocka_unit_test(test_json_path_not_utf8),
-        cmocka_unit_test(test_json_hostile),
-        cmocka_unit_test(test_json_sum_of_records),
+        cmocka_unit_test(test_add_copies),        cmocka_unit_test(test_digest_tells_what_identifies),
+        cmocka_unit_test(test_compare),           cmocka_unit_test(test_compare_null_text),
+        cmocka_unit_test(test_compare_counts),    cmocka_unit_test(test_json_there_and_back),
+        cmocka_unit_test(test_json_empty_plan),   cmocka_unit_test(test_json_path_not_utf8),
+        cmocka_unit_test(test_json_hostile),      cmocka_unit_test(test_json_sum_of_records),
         cmocka_unit_test(test_json_every_prefix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

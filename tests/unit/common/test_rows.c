@@ -269,7 +269,7 @@ static void test_hostile_notes(void **state) {
         {BYTES("\x91\x93\x01\x00\x01")},             /* three parts */
         {BYTES("\x91\x95\x01\x00\x01\x00\x00")},     /* five parts */
         {BYTES("\x91\x94\x00\x00\x01\x00")},         /* kind 0 */
-        {BYTES("\x91\x94\x04\x00\x01\x00")},         /* kind 4 */
+        {BYTES("\x91\x94\x05\x00\x01\x00")},         /* kind 5 */
         {BYTES("\x91\x94\xff\x00\x01\x00")},         /* kind -1 */
         {BYTES("\x91\x94\x01\x02\x01\x00")},         /* field 2 of 2 */
         {BYTES("\x91\x94\x01\xfe\x01\x00")},         /* field -2 */
@@ -380,6 +380,7 @@ static void test_note_words(void **state) {
     assert_string_equal(pr_note_word(PR_NOTE_NULL_TEXT), "null_text");
     assert_string_equal(pr_note_word(PR_NOTE_ROUNDED_INTEGER), "rounded_integer");
     assert_string_equal(pr_note_word(PR_NOTE_UNKNOWN_FIELD), "unknown_field");
+    assert_string_equal(pr_note_word(PR_NOTE_NULL_TEXT_KEPT), "null_text_kept");
     assert_string_equal(pr_note_sentence(PR_NOTE_NULL_TEXT), "the text \"null\" was taken for NULL");
     assert_string_equal(pr_note_word(0), "unknown");
     assert_string_equal(pr_note_sentence(PR_NOTE_KINDS), "unknown");

@@ -70,7 +70,7 @@ static pr_batcher_t *s_open(size_t batch_bytes) {
     pr_batcher_t *batcher = NULL;
     pr_error_t err = PR_ERROR_INIT;
     const char *paths[] = {s_path};
-    int result = pr_batcher_open(paths, 1, s_mapping, batch_bytes, NULL, NULL, &batcher, &err);
+    int result = pr_batcher_open(paths, 1, s_mapping, PR_NULL_TEXT_AUTO, batch_bytes, NULL, NULL, &batcher, &err);
     assert_string_equal(err.text, "");
     assert_int_equal(result, 0);
     return batcher;
@@ -122,7 +122,7 @@ static void test_every_size(void **state) {
             pr_batch_t batch;
             assert_int_equal(pr_batcher_cut(batcher, at, &batch, NULL), 0);
             assert_int_equal(batch.stream, batch.range.source);
-            assert_true(batch.wrangler);
+            assert_true(batch.null_text);
             at = s_check(batcher, &batch, at);
             batches++;
         }

@@ -118,13 +118,13 @@ static void s_show_notes(const pr_rows_reader_t *reader, const pr_stream_t *stre
 typedef struct {
     const pr_mapping_t *mapping;
     unsigned stream;
-    bool wrangler, keep;
+    bool null_text;
 } s_setting_t;
 
 /* Transform the records (NULL-terminated list) as one batch; the payload as text, notes last. */
 static const char *s_transform(s_setting_t setting, const char *const *records) {
     const pr_stream_t *stream = &setting.mapping->streams[setting.stream];
-    pr_transformer_t *transformer = pr_transformer_new(setting.mapping, setting.keep);
+    pr_transformer_t *transformer = pr_transformer_new(setting.mapping);
     pr_transform_counts_t counts;
     pr_rows_record_t record;
     pr_slice_t slices[64];
@@ -141,7 +141,7 @@ static const char *s_transform(s_setting_t setting, const char *const *records) 
     s_shown[0] = '\0';
     msgpack_sbuffer_init(&out);
     assert_int_equal(
-        pr_transform_batch(transformer, setting.stream, setting.wrangler, bytes, size, slices, count, &out, &counts),
+        pr_transform_batch(transformer, setting.stream, setting.null_text, bytes, size, slices, count, &out, &counts),
         0);
     pr_rows_reader_t *reader = pr_rows_reader_new(stream, out.data, out.size, NULL);
     assert_non_null(reader);
@@ -171,12 +171,12 @@ static const char *s_one(s_setting_t setting, const char *record) {
 }
 
 /* A record of stream ops out of its values. */
-static const char *s_ops(bool wrangler, bool keep, const char *k, const char *i, const char *r, const char *m,
-                         const char *d, const char *n, const char *x) {
+static const char *s_ops(bool null_text, const char *k, const char *i, const char *r, const char *m, const char *d,
+                         const char *n, const char *x) {
     char record[1024];
     snprintf(record, sizeof(record), "{\"k\":%s,\"i\":%s,\"r\":%s,\"m\":%s,\"d\":%s,\"n\":%s,\"x\":%s}", k, i, r, m, d,
              n, x);
-    return s_one((s_setting_t){s_mapping, 0, wrangler, keep}, record);
+    return s_one((s_setting_t){s_mapping, 0, null_text}, record);
 }
 
 #define OK   "\"ok\""
@@ -188,109 +188,102 @@ static const char *s_ops(bool wrangler, bool keep, const char *k, const char *i,
 
 static void test_operations(void **state) {
     (void)state;
-    assert_string_equal(s_ops(true, false, "\"A.b-_9=é/\"", "12", "1.5", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, "\"A.b-_9=é/\"", "12", "1.5", OK, DAY, "3", "4"),
                         "extra(12, '<12|A.b-_9=3D=C3=A9=2F|A.b-_9=é/>') main('A.b-_9=é/', ^, 1.5, " TAIL "3)\n");
-    assert_string_equal(s_ops(true, false, K, "null", "2", OK, DAY, "-3", "null"), "main('a b', ^, 2.0, " TAIL "-3)\n");
-    assert_string_equal(s_ops(true, false, "\"\\u0000\"", "null", "null", OK, DAY, "0", "null"),
+    assert_string_equal(s_ops(true, K, "null", "2", OK, DAY, "-3", "null"), "main('a b', ^, 2.0, " TAIL "-3)\n");
+    assert_string_equal(s_ops(true, "\"\\u0000\"", "null", "null", OK, DAY, "0", "null"),
                         "main('\\x00', ^, NULL, " TAIL "0)\n");
 }
 
 static void test_reals(void **state) {
     (void)state;
-    assert_string_equal(s_ops(true, false, K, "null", "1e3", OK, DAY, "3", "4"), "main('a b', ^, 1000.0, " TAIL "3)\n");
+    assert_string_equal(s_ops(true, K, "null", "1e3", OK, DAY, "3", "4"), "main('a b', ^, 1000.0, " TAIL "3)\n");
     /* As JavaScript prints 1e20. */
-    assert_string_equal(s_ops(true, false, K, "null", "100000000000000000000", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, K, "null", "100000000000000000000", OK, DAY, "3", "4"),
                         "main('a b', ^, 1e+20, " TAIL "3)\n");
-    assert_string_equal(s_ops(true, false, K, "null", "9007199254740994", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, K, "null", "9007199254740994", OK, DAY, "3", "4"),
                         "main('a b', ^, 9007199254740994.0, " TAIL "3)\n");
-    assert_string_equal(s_ops(true, false, K, "null", "1e999", OK, DAY, "3", "4"), "reject real_range r 1e999\n");
-    assert_string_equal(s_ops(true, false, K, "null", "\"1.5\"", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, K, "null", "1e999", OK, DAY, "3", "4"), "reject real_range r 1e999\n");
+    assert_string_equal(s_ops(true, K, "null", "\"1.5\"", OK, DAY, "3", "4"),
                         "reject wrong_type r '1.5', expected a number\n");
-    assert_string_equal(s_ops(true, false, K, "null", "true", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, K, "null", "true", OK, DAY, "3", "4"),
                         "reject wrong_type r true, expected a number\n");
 }
 
 static void test_integers(void **state) {
     (void)state;
-    assert_string_equal(s_ops(true, false, K, "9223372036854775807", "null", OK, DAY, "-9223372036854775808", "4"),
+    assert_string_equal(s_ops(true, K, "9223372036854775807", "null", OK, DAY, "-9223372036854775808", "4"),
                         "extra(9223372036854775807, '<9223372036854775807|a=20b|a b>') main('a b', ^, NULL, " TAIL
                         "-9223372036854775808)\nnote rounded_integer i 1 from 0\nnote rounded_integer n 1 from 0\n");
-    assert_string_equal(s_ops(true, false, K, "null", "null", OK, DAY, "9007199254740992", "-9007199254740993"),
+    assert_string_equal(s_ops(true, K, "null", "null", OK, DAY, "9007199254740992", "-9007199254740993"),
                         "main('a b', ^, NULL, " TAIL "9007199254740992)\nnote rounded_integer x 1 from 0\n");
-    assert_string_equal(s_ops(true, false, K, "9223372036854775808", "null", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, K, "9223372036854775808", "null", OK, DAY, "3", "4"),
                         "reject integer_range i 9223372036854775808\n");
-    assert_string_equal(s_ops(true, false, K, "null", "null", OK, DAY, "3", "99999999999999999999"),
+    assert_string_equal(s_ops(true, K, "null", "null", OK, DAY, "3", "99999999999999999999"),
                         "reject integer_range x 99999999999999999999\n");
-    assert_string_equal(s_ops(true, false, K, "1.0", "null", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, K, "1.0", "null", OK, DAY, "3", "4"),
                         "reject wrong_type i 1.0, expected an integer\n");
-    assert_string_equal(s_ops(true, false, K, "1e999", "null", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, K, "1e999", "null", OK, DAY, "3", "4"),
                         "reject wrong_type i 1e999, expected an integer\n");
-    assert_string_equal(s_ops(true, false, K, "false", "null", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, K, "false", "null", OK, DAY, "3", "4"),
                         "reject wrong_type i false, expected an integer\n");
-    assert_string_equal(s_ops(true, false, K, "\"12\"", "null", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, K, "\"12\"", "null", OK, DAY, "3", "4"),
                         "reject wrong_type i '12', expected an integer\n");
-    assert_string_equal(s_ops(true, false, K, "[1, 2]", "null", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, K, "[1, 2]", "null", OK, DAY, "3", "4"),
                         "reject wrong_type i [1, 2], expected an integer\n");
 }
 
 static void test_texts(void **state) {
     (void)state;
-    assert_string_equal(s_ops(true, false, "12", "null", "null", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, "12", "null", "null", OK, DAY, "3", "4"),
                         "reject wrong_type k 12, expected text\n");
-    assert_string_equal(s_ops(true, false, "99999999999999999999", "null", "null", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, "99999999999999999999", "null", "null", OK, DAY, "3", "4"),
                         "reject wrong_type k 99999999999999999999, expected text\n");
-    assert_string_equal(s_ops(true, false, "{\"a\": 1}", "null", "null", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, "{\"a\": 1}", "null", "null", OK, DAY, "3", "4"),
                         "reject wrong_type k {\"a\": 1}, expected text\n");
-    assert_string_equal(s_ops(true, false, "null", "null", "null", OK, DAY, "3", "4"), "reject null_value k -\n");
-    assert_string_equal(s_ops(true, false, K, "null", "null", OK, DAY, "null", "4"), "reject null_value n -\n");
+    assert_string_equal(s_ops(true, "null", "null", "null", OK, DAY, "3", "4"), "reject null_value k -\n");
+    assert_string_equal(s_ops(true, K, "null", "null", OK, DAY, "null", "4"), "reject null_value n -\n");
 }
 
 static void test_null_text(void **state) {
     (void)state;
-    /* In a result set of wrangler it means NULL where a field may be NULL, whatever the type, ignored or not. */
-    assert_string_equal(s_ops(true, false, K, "\"null\"", "\"null\"", OK, DAY, "3", "\"null\""),
+    /* Where it stands for NULL it does so in nullable fields, whatever the type, ignored or not. */
+    assert_string_equal(s_ops(true, K, "\"null\"", "\"null\"", OK, DAY, "3", "\"null\""),
                         "main('a b', ^, NULL, " TAIL "3)\nnote null_text i 1 from 0\nnote null_text r 1 from 0\n"
                         "note null_text x 1 from 0\n");
     /* It is text in a field that is never NULL. */
-    assert_string_equal(s_ops(true, false, "\"null\"", "null", "null", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, "\"null\"", "null", "null", OK, DAY, "3", "4"),
                         "main('null', ^, NULL, " TAIL "3)\n");
-    assert_string_equal(s_ops(true, false, K, "null", "null", OK, DAY, "\"null\"", "4"),
+    assert_string_equal(s_ops(true, K, "null", "null", OK, DAY, "\"null\"", "4"),
                         "reject wrong_type n 'null', expected an integer\n");
     /* Only exactly so. */
-    assert_string_equal(s_ops(true, false, K, "\"NULL\"", "null", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, K, "\"NULL\"", "null", OK, DAY, "3", "4"),
                         "reject wrong_type i 'NULL', expected an integer\n");
     /* Repaired, it is as unknown to a map as any NULL, and a date must not be NULL. */
-    assert_string_equal(s_ops(true, false, K, "null", "null", "\"null\"", DAY, "3", "4"),
-                        "reject unknown_value m NULL\n");
-    assert_string_equal(s_ops(true, false, K, "null", "null", OK, "\"null\"", "3", "4"), "reject null_value d -\n");
-    /* Elsewhere, or when it is to be kept, it is text. */
-    assert_string_equal(s_ops(false, false, K, "\"null\"", "null", OK, DAY, "3", "4"),
+    assert_string_equal(s_ops(true, K, "null", "null", "\"null\"", DAY, "3", "4"), "reject unknown_value m NULL\n");
+    assert_string_equal(s_ops(true, K, "null", "null", OK, "\"null\"", "3", "4"), "reject null_value d -\n");
+    /* Where it is kept, it is text, and that is told. */
+    assert_string_equal(s_ops(false, K, "\"null\"", "null", OK, DAY, "3", "4"),
                         "reject wrong_type i 'null', expected an integer\n");
-    assert_string_equal(s_ops(true, true, K, "\"null\"", "null", OK, DAY, "3", "4"),
-                        "reject wrong_type i 'null', expected an integer\n");
-    assert_string_equal(s_ops(false, false, K, "null", "null", "\"null\"", DAY, "3", "4"),
-                        "reject unknown_value m 'null'\n");
-    assert_string_equal(s_ops(true, true, K, "null", "null", OK, "\"null\"", "3", "4"), "reject bad_date d 'null'\n");
-    assert_string_equal(s_one((s_setting_t){s_mapping, 1, false, false}, "{\"a\":\"null\",\"b\":\"null\"}"),
-                        "row('null', 'null', 'null!')\n");
-    assert_string_equal(s_one((s_setting_t){s_mapping, 1, true, true}, "{\"a\":\"null\",\"b\":\"null\"}"),
-                        "row('null', 'null', 'null!')\n");
-    assert_string_equal(s_one((s_setting_t){s_mapping, 1, true, false}, "{\"a\":\"null\",\"b\":\"null\"}"),
+    assert_string_equal(s_ops(false, K, "null", "null", "\"null\"", DAY, "3", "4"), "reject unknown_value m 'null'\n");
+    assert_string_equal(s_ops(false, K, "null", "null", OK, "\"null\"", "3", "4"), "reject bad_date d 'null'\n");
+    assert_string_equal(s_one((s_setting_t){s_mapping, 1, false}, "{\"a\":\"null\",\"b\":\"null\"}"),
+                        "row('null', 'null', 'null!')\n"
+                        "note null_text_kept b 1 from 0\n");
+    assert_string_equal(s_one((s_setting_t){s_mapping, 1, true}, "{\"a\":\"null\",\"b\":\"null\"}"),
                         "reject null_value b -\n");
 }
 
 static void test_maps(void **state) {
     (void)state;
-    assert_string_equal(s_ops(true, false, K, "null", "null", "\"OK\"", DAY, "3", "4"),
-                        "reject unknown_value m 'OK'\n");
-    assert_string_equal(s_ops(true, false, K, "null", "null", "\" ok\"", DAY, "3", "4"),
-                        "reject unknown_value m ' ok'\n");
-    assert_string_equal(s_ops(true, false, K, "null", "null", "\"ok\\u0000\"", DAY, "3", "4"),
+    assert_string_equal(s_ops(true, K, "null", "null", "\"OK\"", DAY, "3", "4"), "reject unknown_value m 'OK'\n");
+    assert_string_equal(s_ops(true, K, "null", "null", "\" ok\"", DAY, "3", "4"), "reject unknown_value m ' ok'\n");
+    assert_string_equal(s_ops(true, K, "null", "null", "\"ok\\u0000\"", DAY, "3", "4"),
                         "reject unknown_value m 'ok\\x00'\n");
-    assert_string_equal(s_ops(true, false, K, "null", "null", "null", DAY, "3", "4"), "reject unknown_value m NULL\n");
+    assert_string_equal(s_ops(true, K, "null", "null", "null", DAY, "3", "4"), "reject unknown_value m NULL\n");
     /* Known to the first map, not to the second: the row begun is taken back. */
-    assert_string_equal(s_ops(true, false, K, "1", "null", "\"\"", DAY, "3", "4"), "reject unknown_value m ''\n");
-    assert_string_equal(s_ops(true, false, K, "null", "null", "1", DAY, "3", "4"), "reject unknown_value m 1\n");
+    assert_string_equal(s_ops(true, K, "1", "null", "\"\"", DAY, "3", "4"), "reject unknown_value m ''\n");
+    assert_string_equal(s_ops(true, K, "null", "null", "1", DAY, "3", "4"), "reject unknown_value m 1\n");
 }
 
 static void test_dates(void **state) {
@@ -303,18 +296,18 @@ static void test_dates(void **state) {
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         snprintf(text, sizeof(text), "\"%s\"", bad[i]);
         snprintf(expected, sizeof(expected), "reject bad_date d '%s'\n", bad[i]);
-        assert_string_equal(s_ops(true, false, K, "null", "null", OK, text, "3", "4"), expected);
+        assert_string_equal(s_ops(true, K, "null", "null", OK, text, "3", "4"), expected);
     }
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         snprintf(text, sizeof(text), "\"%s\"", good[i]);
         snprintf(expected, sizeof(expected), "main('a b', ^, NULL, 'con', -5, 2.5, 'fine', 7, '%.10s', 3)\n", good[i]);
-        assert_string_equal(s_ops(true, false, K, "null", "null", OK, text, "3", "4"), expected);
+        assert_string_equal(s_ops(true, K, "null", "null", OK, text, "3", "4"), expected);
     }
-    assert_string_equal(s_ops(true, false, K, "null", "null", OK, "null", "3", "4"), "reject null_value d -\n");
+    assert_string_equal(s_ops(true, K, "null", "null", OK, "null", "3", "4"), "reject null_value d -\n");
 }
 
 static void test_keys(void **state) {
-    s_setting_t ops = {s_mapping, 0, true, false}, loose = {s_mapping, 1, true, false};
+    s_setting_t ops = {s_mapping, 0, true}, loose = {s_mapping, 1, true};
     (void)state;
     assert_string_equal(s_one(ops, "{\"k\":\"a\"}"), "reject missing_field i -\n");
     assert_string_equal(s_one(ops, "{}"), "reject missing_field k -\n");
@@ -335,7 +328,7 @@ static void test_keys(void **state) {
 }
 
 static void test_broken_records(void **state) {
-    s_setting_t ops = {s_mapping, 0, true, false};
+    s_setting_t ops = {s_mapping, 0, true};
     (void)state;
     assert_string_equal(s_one(ops, "{\"k\":\"a\""), "reject malformed_json - -\n");
     assert_string_equal(s_one(ops, ""), "reject malformed_json - -\n");
@@ -345,14 +338,12 @@ static void test_broken_records(void **state) {
 static void test_order_of_checks(void **state) {
     (void)state;
     /* Fields in the mapping's order before values in the columns' order. */
-    assert_string_equal(s_ops(true, false, K, "1.5", "true", "\"?\"", "\"?\"", "null", "4"),
+    assert_string_equal(s_ops(true, K, "1.5", "true", "\"?\"", "\"?\"", "null", "4"),
                         "reject wrong_type i 1.5, expected an integer\n");
-    assert_string_equal(s_ops(true, false, K, "null", "null", "\"?\"", "\"?\"", "null", "4"),
-                        "reject null_value n -\n");
-    assert_string_equal(s_ops(true, false, K, "null", "null", "\"?\"", "\"?\"", "3", "true"),
+    assert_string_equal(s_ops(true, K, "null", "null", "\"?\"", "\"?\"", "null", "4"), "reject null_value n -\n");
+    assert_string_equal(s_ops(true, K, "null", "null", "\"?\"", "\"?\"", "3", "true"),
                         "reject wrong_type x true, expected an integer\n");
-    assert_string_equal(s_ops(true, false, K, "null", "null", "\"?\"", "\"?\"", "3", "4"),
-                        "reject unknown_value m '?'\n");
+    assert_string_equal(s_ops(true, K, "null", "null", "\"?\"", "\"?\"", "3", "4"), "reject unknown_value m '?'\n");
 }
 
 static void test_notes_of_a_batch(void **state) {
@@ -365,12 +356,12 @@ static void test_notes_of_a_batch(void **state) {
         "{\"k\":\"2\",\"i\":null,\"r\":null,\"m\":\"ok\",\"d\":\"2025-01-01\",\"n\":9007199254740993,\"x\":\"null\"}",
         "{\"k\":\"3\",\"i\":null,\"r\":null,\"m\":\"ok\",\"d\":\"2025-01-01\",\"n\":1,\"x\":\"null\"}", NULL};
     (void)state;
-    assert_string_equal(s_transform((s_setting_t){s_mapping, 1, true, false}, records),
+    assert_string_equal(s_transform((s_setting_t){s_mapping, 1, true}, records),
                         "row('1', 'x', 'x!')\nreject null_value b -\nrow('3', 'x', 'x!')\nrow('4', 'x', 'x!')\n"
                         "row('5', 'x', 'x!')\nreject wrong_type a 6, expected text\nrow('7', 'x', 'x!')\n"
                         "note unknown_field - 2 from 2\n");
     /* A rejected record notes nothing. */
-    assert_string_equal(s_transform((s_setting_t){s_mapping, 0, true, false}, rounded),
+    assert_string_equal(s_transform((s_setting_t){s_mapping, 0, true}, rounded),
                         "reject unknown_value m '?'\n"
                         "main('2', ^, NULL, 'con', -5, 2.5, 'fine', 7, '2025-01-01', 9007199254740993)\n"
                         "main('3', ^, NULL, 'con', -5, 2.5, 'fine', 7, '2025-01-01', 1)\n"
@@ -385,15 +376,15 @@ static void test_long_values_in_rejects(void **state) {
     memcpy(text + sizeof(text) - 2, "\"", 2);
     memset(start, 'y', sizeof(start));
     snprintf(expected, sizeof(expected), "reject unknown_value m '%.250s…'\n", start);
-    assert_string_equal(s_ops(true, false, K, "null", "null", text, DAY, "3", "4"), expected);
+    assert_string_equal(s_ops(true, K, "null", "null", text, DAY, "3", "4"), expected);
     snprintf(expected, sizeof(expected), "reject wrong_type i '%.194s…', expected an integer\n", start);
-    assert_string_equal(s_ops(true, false, K, text, "null", OK, DAY, "3", "4"), expected);
+    assert_string_equal(s_ops(true, K, text, "null", OK, DAY, "3", "4"), expected);
 }
 
 static void test_hub_audit(void **state) {
     (void)state;
     assert_string_equal(
-        s_one((s_setting_t){s_hub, 0, true, false},
+        s_one((s_setting_t){s_hub, 0, true},
               "{\"id\": 7, \"token\": \"76e6eb36\", \"project_name\": \"LES FORGES\", \"client_name\": \"Arkolia "
               "Énergies\", \"location\": \"Lyon\", \"string_count\": 10, \"modules_per_string\": 0, \"total_modules\": "
               "220, \"plan_file\": \"null\", \"status\": \"archived\", \"created_at\": \"2025-10-27 09:43:12\", "
@@ -426,7 +417,7 @@ static void test_hub_module(void **state) {
         NULL};
     (void)state;
     assert_string_equal(
-        s_transform((s_setting_t){s_hub, 1, true, false}, records),
+        s_transform((s_setting_t){s_hub, 1, true}, records),
         "technician('Zo=C3=A9=20B@el.pvrelay.invalid', 'Zoé B', 'technician', 0, '2025-10-27 09:43:12', "
         "'2025-10-27 09:43:12') "
         "module('t', 't', 'S3-14', 3, 14, 'microcrack', 2, NULL, ^, NULL, 0, '2025-10-27 09:43:12', NULL)\n"
@@ -436,7 +427,7 @@ static void test_hub_module(void **state) {
 }
 
 static void test_refused_batches(void **state) {
-    pr_transformer_t *transformer = pr_transformer_new(s_mapping, false);
+    pr_transformer_t *transformer = pr_transformer_new(s_mapping);
     pr_transform_counts_t counts = {.ok = 77};
     char bytes[2 + PR_JSON_PADDING] = "{}";
     pr_slice_t slices[] = {{0, 2}, {1, 2}, {3, 0}, {UINT32_MAX, UINT32_MAX}};

@@ -200,6 +200,7 @@ static int s_setup(void **state) {
     s_exec_file(f, PR_SOURCE_DIR "/migrations/0004_validation.sql");
     s_exec_file(f, PR_SOURCE_DIR "/migrations/0005_deferred_index.sql");
     s_exec_file(f, PR_SOURCE_DIR "/migrations/0006_foreign_change.sql");
+    s_exec_file(f, PR_SOURCE_DIR "/migrations/0007_mapping_text.sql");
     /* As the writer: the HUB's triggers stay out. */
     assert_int_equal(sqlite3_db_config(f->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL), SQLITE_OK);
     s_exec(f,
@@ -791,7 +792,7 @@ static void test_null_text_kept(void **state) {
     s_fixture_t *f = *state;
     pr_error_t err = PR_ERROR_INIT;
     pr_proof_destroy(&f->proof);
-    s_exec(f, "UPDATE pvrelay_run SET null_text = 'keep'; UPDATE el_modules SET technician_id = 12 WHERE id = 61;"
+    s_exec(f, "UPDATE pvrelay_source SET wrangler = 0; UPDATE el_modules SET technician_id = 12 WHERE id = 61;"
               "UPDATE users SET name = 'null', email = 'null@el.pvrelay.invalid' WHERE id = 12");
     assert_int_equal(pr_proof_open(f->target, f->mapping, S_RUN, &f->proof, &err), 0);
     s_prove(f, S_AUDITS);
@@ -1145,7 +1146,7 @@ static pr_plan_t *s_plan(s_fixture_t *f) {
         pr_plan_add(plan, &(pr_plan_source_t){.path = f->paths[i],
                                               .stream = stream,
                                               .size = (uint64_t)sqlite3_column_int64(statement, 0),
-                                              .wrangler = sqlite3_column_int(statement, 1) != 0,
+                                              .null_text = sqlite3_column_int(statement, 1) != 0,
                                               .records = (uint64_t)sqlite3_column_int64(statement, 2),
                                               .digest = i + 1});
         sqlite3_finalize(statement);
@@ -1158,7 +1159,7 @@ static void s_verify(s_fixture_t *f, const pr_plan_t *plan, uint64_t *ret_compar
     pr_error_t err = PR_ERROR_INIT;
     pr_proof_list_clear(f->list);
     pr_proof_destroy(&f->proof);
-    assert_int_equal(pr_proof_open_exports(f->target, f->mapping, plan, true, &f->proof, &err), 0);
+    assert_int_equal(pr_proof_open_exports(f->target, f->mapping, plan, &f->proof, &err), 0);
     *ret_compared = 0;
     *ret_rejected = 0;
     for (uint32_t i = 0; i < S_SOURCES; i++) {
@@ -1219,7 +1220,7 @@ static void test_exports(void **state) {
               "DROP TABLE pvrelay_source; DROP TABLE pvrelay_run");
     pr_proof_list_clear(f->list);
     pr_proof_destroy(&f->proof);
-    assert_int_equal(pr_proof_open_exports(f->target, f->mapping, plan, true, &f->proof, NULL), 0);
+    assert_int_equal(pr_proof_open_exports(f->target, f->mapping, plan, &f->proof, NULL), 0);
     assert_int_equal(pr_proof_range(f->proof, f->ranges[S_AUDITS], f->list, &compared, &rejected, NULL), 0);
     s_assert_counts(f, 0, 0);
     pr_plan_destroy(&plan);
@@ -1284,7 +1285,7 @@ static void test_exports_changed(void **state) {
     uint64_t rejected = 78;
     pr_plan_t *plan = s_plan(f);
     pr_proof_destroy(&f->proof);
-    assert_int_equal(pr_proof_open_exports(f->target, f->mapping, plan, true, &f->proof, &err), 0);
+    assert_int_equal(pr_proof_open_exports(f->target, f->mapping, plan, &f->proof, &err), 0);
     pr_range_t range = f->ranges[S_LINES];
     range.count = 1;
     assert_int_equal(pr_proof_range(f->proof, range, f->list, &compared, &rejected, &err), -PR_E_SOURCE_CHANGED);
@@ -1311,7 +1312,7 @@ static void test_exports_changed(void **state) {
     pr_plan_add(plan, &(pr_plan_source_t){.path = path, .stream = stream});
     pr_proof_t *proof = NULL;
     pr_error_clear(&err);
-    assert_int_equal(pr_proof_open_exports(f->target, f->mapping, plan, true, &proof, &err), -PR_E_MAPPING);
+    assert_int_equal(pr_proof_open_exports(f->target, f->mapping, plan, &proof, &err), -PR_E_MAPPING);
     text = pr_xasprintf("/x.json is of stream meters, which the mapping %s does not know", f->mapping->path);
     assert_string_equal(err.text, text);
     free(text);

@@ -236,6 +236,7 @@ static int s_setup(void **state) {
     s_exec_file(f, PR_SOURCE_DIR "/migrations/0004_validation.sql");
     s_exec_file(f, PR_SOURCE_DIR "/migrations/0005_deferred_index.sql");
     s_exec_file(f, PR_SOURCE_DIR "/migrations/0006_foreign_change.sql");
+    s_exec_file(f, PR_SOURCE_DIR "/migrations/0007_mapping_text.sql");
     assert_int_equal(sqlite3_db_config(f->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL), SQLITE_OK);
     s_exec(f, "PRAGMA foreign_keys = OFF");
     s_exec(f,
@@ -284,7 +285,7 @@ static void s_prove_exports(s_fixture_t *f, bool extra_fail) {
     pr_error_t err = PR_ERROR_INIT;
     pr_proof_t *proof = NULL;
     pr_proof_list_clear(f->list);
-    if (pr_proof_open_exports(f->target, f->mapping, f->plan, true, &proof, &err) != 0)
+    if (pr_proof_open_exports(f->target, f->mapping, f->plan, &proof, &err) != 0)
         fail_msg("%s", err.text);
     pr_proof_set_extra(proof, extra_fail);
     for (uint32_t i = 0; i < S_SOURCES; i++) {

@@ -406,7 +406,7 @@ static void s_make_template(rw_shared_t *shared, size_t which) {
 
 static void s_generate(const rw_shared_t *shared, uint64_t seed, unsigned family, unsigned revision) {
     static const char *const traps[][2] = {
-        {"unknown-status=2", "nul-character"}, {"orphan-module=2", "real-null=9"}, {"null-text", "wrong-type"},
+        {"unknown-status=2", "nul-character"}, {"orphan-module=2", "text-null=9"}, {"null-text", "wrong-type"},
         {"duplicate-module=2", "extra-field"}, {"orphan-module", "duplicate-key"}, {"integer-2-53", "duplicate-module"},
     };
     char *out = pr_xasprintf("%s/exports-%u-%u", shared->folder, family, revision);
@@ -682,7 +682,7 @@ static void s_batch(s_run_t *run) {
     msgpack_sbuffer_init(&payload);
     pr_transform_counts_t counts;
     int result =
-        pr_transform_batch(run->transformer, batch.stream, batch.wrangler, zmq_msg_data(&batch.bytes),
+        pr_transform_batch(run->transformer, batch.stream, batch.null_text, zmq_msg_data(&batch.bytes),
                            (size_t)(batch.range.end - batch.range.begin), slices, batch.range.count, &payload, &counts);
     RW_CHECK(run->the_case, result == 0);
     s_before_commit(run);
@@ -739,8 +739,8 @@ static void s_open_batcher(s_run_t *run) {
     }
     /* Where a run shall stop at the very record at which it stopped the first time, batches are records. */
     size_t size = run->entry->settled && run->entry->stop != UINT64_MAX ? 1 : 1500 + rw_chance(the_case, 9000);
-    pr_batcher_open((const char *const *)paths, count, the_case->shared->mapping, size, NULL, NULL, &run->batcher,
-                    &err);
+    pr_batcher_open((const char *const *)paths, count, the_case->shared->mapping, PR_NULL_TEXT_AUTO, size, NULL, NULL,
+                    &run->batcher, &err);
     s_ok(the_case, "exports", &err);
     run->plan = pr_batcher_plan(run->batcher);
     while (count > 0)
@@ -782,7 +782,7 @@ static void s_play_entry(rw_case_t *the_case, pr_target_t *target, size_t at) {
     rw_entry_t *entry = run.entry;
     s_open_batcher(&run);
     s_begin(&run);
-    run.transformer = pr_transformer_new(the_case->shared->mapping, false);
+    run.transformer = pr_transformer_new(the_case->shared->mapping);
     run.position = pr_position_normalise(run.run.position, run.plan->records, run.plan->count);
     while (run.position.source < run.plan->count &&
            pr_position_records_before(run.position, run.plan->records, run.plan->count) < entry->stop)

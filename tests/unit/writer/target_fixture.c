@@ -63,7 +63,7 @@ void fx_begin(fx_t *fx, const char *id, uint64_t audits, uint64_t modules) {
                                               .size = audits * 10 + 2,
                                               .mtime_ns = 1761555792123456789,
                                               .digest = 0xfedcba9876543210,
-                                              .wrangler = true,
+                                              .null_text = true,
                                               .records = audits,
                                               .bytes = audits * 10});
     pr_plan_add(fx->plan, &(pr_plan_source_t){.path = modules_path,
@@ -71,7 +71,7 @@ void fx_begin(fx_t *fx, const char *id, uint64_t audits, uint64_t modules) {
                                               .size = modules * 10 + 2,
                                               .mtime_ns = 1,
                                               .digest = 7,
-                                              .wrangler = false,
+                                              .null_text = false,
                                               .records = modules,
                                               .bytes = modules * 10});
     pr_target_run_new_t run = {.id = id, .plan = fx->plan};

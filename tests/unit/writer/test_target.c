@@ -132,7 +132,7 @@ static void test_run_as_found_again(void **state) {
     assert_int_equal(pr_target_run_plan(fx->target, 1, &plan, &err), 0);
     assert_int_equal(pr_plan_compare(fx->plan, plan, &err), 0);
     assert_int_equal(plan->sources[0].mtime_ns, 1761555792123456789);
-    assert_true(plan->sources[0].wrangler);
+    assert_true(plan->sources[0].null_text);
     pr_plan_destroy(&plan);
     fx_assert_sql(fx, "SELECT error || ' ' || seconds FROM pvrelay_run", "interrupted 2.5");
     /* It goes on where it stands; the last source has no records, so then it is at its very end. */
@@ -844,9 +844,9 @@ static void test_retry_marks_what_it_tried_again(void **state) {
     fx_make_module(fx, &module, &records[1]);
     fx_batch(fx, 1, 0, records, 2, NULL);
     s_finish(fx);
-    pr_target_run_new_t retry = {.id = S_RUN_2, .plan = fx->plan, .retries_through = 1, .null_text_keep = true};
+    pr_target_run_new_t retry = {.id = S_RUN_2, .plan = fx->plan, .retries_through = 1, .null_text = PR_NULL_TEXT_KEEP};
     assert_int_equal(pr_target_run_begin(fx->target, &retry, &fx->run, &err), 0);
-    assert_true(fx->run.null_text_keep);
+    assert_int_equal(fx->run.null_text, PR_NULL_TEXT_KEEP);
     fx_batch(fx, 1, 0, records, 2, NULL);
     assert_int_equal(pr_target_run_finish(fx->target, 2, &checkpoint, &err), 0);
     assert_int_equal(pr_target_run_complete(fx->target, 2, 3, 0.5, &err), 0);

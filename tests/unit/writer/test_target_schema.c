@@ -99,7 +99,7 @@ static void test_hub_made_target_is_used_as_it_is(void **state) {
     fx_assert_sql(fx, "SELECT group_concat(client_id) FROM projects", "1,2");
     fx_assert_sql(fx, "SELECT group_concat(name) FROM d1_migrations",
                   "0001_initial_schema.sql,0002_pvrelay.sql,0003_undo.sql,0004_validation.sql,"
-                  "0005_deferred_index.sql,0006_foreign_change.sql,0008_rows_sum.sql");
+                  "0005_deferred_index.sql,0006_foreign_change.sql,0007_mapping_text.sql,0008_rows_sum.sql");
     fx_assert_sql(fx, "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'", "3");
     char *before = fx_dump(fx);
     s_run(fx, "22222222-2222-4222-8222-222222222222", "Twice");
