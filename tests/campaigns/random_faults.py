@@ -102,8 +102,9 @@ def struck(case, storm, command, log, faults, again):
             try:
                 process.wait(min(case.chance.expovariate(100), 0.1))
             except campaign.subprocess.TimeoutExpired:
+                struck_before = case.counts.get("faults", 0)
                 storm.strike(process)
-                faults -= 1
+                faults -= case.counts.get("faults", 0) > struck_before  # not if nobody was there yet
         if process.returncode not in again:
             return process.returncode
 
