@@ -87,8 +87,9 @@ typedef struct {
     int64_t gap_ms;   /* since when an early batch has been waiting; 0: none */
     int64_t asked_ms; /* when the reader was last asked to go back */
     pr_verdicts_t *verdicts;
-    bool indexed; /* while proving: no index is left to be built */
-    bool heard;   /* a verdict of a commit, in this turn */
+    bool indexed;  /* while proving: no index is left to be built */
+    bool indexing; /* at this moment */
+    bool heard;    /* a verdict of a commit, in this turn */
     pr_peer_t peers[s_peers_max];
     size_t peers_count;
     int64_t begun_ms; /* when this process took up the run */
@@ -654,8 +655,14 @@ static int s_build_index(pr_writer_t *self, pr_error_t *err) {
         return 0;
     if (heard)
         return 1;
+    self->indexing = true;
     int result = pr_target_build_index(self->target, err);
+    self->indexing = false;
     self->indexed = result == 0;
+    if (result < 0 && pr_daemon_interrupted()) {
+        pr_error_clear(err); /* the signal is taken next turn */
+        return 0;
+    }
     return result < 0 ? result : 1;
 }
 
@@ -813,15 +820,17 @@ static int s_outcome_of_exit_code(int exit_code) {
     return PR_E_OK;
 }
 
+/* What is begun is committed; but for an index, which the next writer can build as well. */
 static bool s_alive(void *context) {
-    pr_daemon_busy(context);
-    return true; /* what is begun is committed */
+    const pr_writer_t *self = context;
+    pr_daemon_busy(self->daemon);
+    return !self->indexing || !pr_daemon_interrupted();
 }
 
 static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
     pr_writer_t *self = pr_xcalloc(1, sizeof *self);
     self->daemon = daemon;
-    pr_sql_alive(s_alive, daemon);
+    pr_sql_alive(s_alive, self);
     self->export_file = -1;
     self->begun_ms = pr_now_ms();
     self->reorder = pr_reorder_new((size_t)daemon->config->window_bytes * 2);

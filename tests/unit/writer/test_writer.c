@@ -29,6 +29,7 @@ static pr_msg_commit_t s_commit[s_commits]; /* COMMIT, as last sent, by checkpoi
 static unsigned s_protocol_errors;
 static char s_protocol_error[1024]; /* the last one */
 static int64_t s_now_ms;
+static bool s_interrupted;
 static int s_outcome; /* pr_error_code_t that the run is to end with */
 
 int pr_daemon_send(pr_daemon_t *daemon, zsock_t *socket, pr_message_t *message, zmq_msg_t *frames, unsigned count) {
@@ -74,6 +75,10 @@ int pr_daemon_check_mapping(const pr_daemon_t *daemon, uint64_t digest, pr_error
 
 void pr_daemon_busy(pr_daemon_t *daemon) {
     (void)daemon;
+}
+
+bool pr_daemon_interrupted(void) {
+    return s_interrupted;
 }
 
 int64_t pr_now_ms(void) {
@@ -145,6 +150,7 @@ static int s_setup(void **state) {
     s_protocol_error[0] = '\0';
     s_now_ms = 1000; /* nothing is due by time */
     s_outcome = PR_E_OK;
+    s_interrupted = false;
     pr_error_t err = PR_ERROR_INIT;
     int result = pr_writer_ops.open(&fixture->daemon, &fixture->writer, &err);
     assert_string_equal(err.text, "");
@@ -363,6 +369,19 @@ static void test_indexes_before_verdicts(void **state) {
     fx_assert_sql(fixture->fx, "SELECT state || outcome FROM pvrelay_run", "complete0");
 }
 
+/* A signal while an index is built: it is given up, and nothing is wrong. */
+static void test_an_index_is_given_up(void **state) {
+    fixture_t *fixture = *state;
+    s_interrupted = true;
+    while (s_turn(fixture)) /* those of tables with few rows */
+        continue;
+    assert_true(s_indexes_left(fixture) > 0);
+    s_interrupted = false;
+    while (s_turn(fixture))
+        continue;
+    assert_int_equal(s_indexes_left(fixture), 0);
+}
+
 /* ---- what is not believed ---- */
 
 static void s_other_nonce(verdict_t *verdict) {
@@ -548,6 +567,24 @@ static void test_a_validator_at_work_is_not_asked_again(void **state) {
     assert_true(s_finish_nonce == nonce);
 }
 
+static bool s_go_on(void *context) {
+    (void)context;
+    return true;
+}
+
+/* The tests' indexes are small: SQLite gives its signs of life more often than it does elsewhere. */
+static int s_on_steps(void *context) {
+    (void)context;
+    return pr_sql_give_sign() ? 0 : 1;
+}
+
+static int s_ask_often(sqlite3 *db, const char **error, const struct sqlite3_api_routines *api) {
+    (void)error;
+    (void)api;
+    sqlite3_progress_handler(db, 1000, s_on_steps, NULL);
+    return SQLITE_OK;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_verdicts_before_indexes, s_setup, s_teardown),
@@ -555,11 +592,13 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_file_comes_last, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_content_comes_last, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_indexes_before_verdicts, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(test_an_index_is_given_up, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_forged_verdicts_are_not_believed, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_lazy_validator_ends_the_run_with_failures, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_failures_are_believed, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_a_validator_at_work_is_not_asked_again, s_setup, s_teardown),
     };
-    pr_sql_prepare(); /* before the fixture's first use of SQLite */
+    pr_sql_alive(s_go_on, NULL); /* before the fixture's first use of SQLite */
+    sqlite3_auto_extension((void (*)(void))s_ask_often);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
