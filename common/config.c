@@ -3,7 +3,6 @@
 #include "common/config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <libgen.h>
 #include <limits.h>
@@ -118,11 +117,28 @@ char *pr_config_datadir(void) {
     return pr_xasprintf("%s/share/pvrelay", program);
 }
 
+/* Paths of sockets are short: is there room behind a run folder's for the longest name, "/transformer-64.counters"? */
+static bool s_has_room(const char *run_dir) {
+    enum { s_longest_name = 24 };
+    return strlen(run_dir) + s_longest_name < sizeof((struct sockaddr_un *)0)->sun_path;
+}
+
+/* Is it a folder of our own, which nobody else can write? Then it may be what XDG_RUNTIME_DIR says it is. */
+static bool s_is_private(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid() &&
+           (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
 char *pr_config_default_run_dir(const char *target) {
     uint64_t hash = XXH3_64bits(target, strlen(target));
     const char *runtime = getenv("XDG_RUNTIME_DIR");
-    if (runtime != NULL && *runtime == '/')
-        return pr_xasprintf("%s/pvrelay/%016llx", runtime, (unsigned long long)hash);
+    if (runtime != NULL && *runtime == '/' && s_is_private(runtime)) {
+        char *run_dir = pr_xasprintf("%s/pvrelay/%016llx", runtime, (unsigned long long)hash);
+        if (s_has_room(run_dir) && pr_utf8_is_valid(run_dir, strlen(run_dir)))
+            return run_dir;
+        free(run_dir);
+    }
     return pr_xasprintf("/tmp/pvrelay-%u/%016llx", (unsigned)getuid(), (unsigned long long)hash);
 }
 
@@ -149,15 +165,25 @@ static int s_make_folder(const char *path, bool ours, bool in_shared, bool *ret_
         return pr_error_set(err, PR_E_CONFIG, "%s: is in the way of the run folder", path);
     if (status.st_uid != geteuid() && (ours || (in_shared && status.st_uid != 0)))
         return pr_error_set(err, PR_E_CONFIG, "%s: the run folder belongs to another user", path);
+    if (ours && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return pr_error_set(err, PR_E_CONFIG,
+                            "%s: others may write in the run folder (mode %04o), and so into the run; make it 0700",
+                            path, (unsigned)status.st_mode & 07777U);
+    if (S_ISDIR(status.st_mode) && (status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0)
+        return pr_error_set(
+            err, PR_E_CONFIG,
+            "%s: anybody may replace what lies in it (mode %04o); choose another place for the run folder", path,
+            (unsigned)status.st_mode & 07777U);
     *ret_shared = S_ISDIR(status.st_mode) && (status.st_mode & S_IWOTH) != 0;
     return 0;
 }
 
 int pr_config_make_run_dir(const char *run_dir, pr_error_t *err) {
-    enum { s_longest_name = 24 }; /* "/transformer-64.counters" */
-    if (strlen(run_dir) + s_longest_name >= sizeof((struct sockaddr_un *)0)->sun_path)
+    if (!s_has_room(run_dir))
         return pr_error_set(err, PR_E_CONFIG,
-                            "%s: too long for a run folder: sockets in it have paths of at most 107 bytes", run_dir);
+                            "%s: too long for a run folder: sockets in it have paths of at most 107 bytes; choose a "
+                            "shorter one (--run-dir, \"run_dir\")",
+                            run_dir);
     char path[PATH_MAX];
     bool shared = false;
     int result = 0;

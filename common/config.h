@@ -25,7 +25,8 @@ typedef struct {
     char *reports;     /* absolute path of the folder for the reports of managed runs; default TARGET-reports */
     char *run_dir; /* absolute: sockets and lock files live here; default: see pr_config_default_run_dir, and for a file
                       /etc/pvrelay/NAME.json /run/pvrelay/NAME */
-    char *run;     /* UUID of the run to begin or to continue; NULL: the target's unfinished one, or a new one */
+    bool run_dir_ours; /* it is the default one of a command: to be removed when the run has ended. Not in the file */
+    char *run;         /* UUID of the run to begin or to continue; NULL: the target's unfinished one, or a new one */
     uint32_t transformers;         /* how many transformers take part: 1 to 64 */
     pr_null_text_t null_text;      /* never PR_NULL_TEXT_ENVELOPE */
     int64_t max_rejects;           /* -1: no limit */
@@ -72,15 +73,16 @@ void pr_config_destroy(pr_config_t **config);
 char *pr_config_datadir(void);
 
 /*  Run folder for a target when none was given: $XDG_RUNTIME_DIR/pvrelay/HASH, else /tmp/pvrelay-UID/HASH, HASH from
- *  the target's absolute path. *Returns new* (malloc). */
+ *  the target's absolute path. XDG_RUNTIME_DIR counts only if it is there, is ours, nobody else may write in it, and it
+ *  leaves room for sockets. *Returns new* (malloc). */
 char *pr_config_default_run_dir(const char *target);
 
 /*  Run folder of a managed run: /run/pvrelay/NAME if path is /etc/pvrelay/NAME.json, else NULL. path: absolute; the disk
  *  is not looked at. *Returns new* (malloc). */
 char *pr_config_managed_run_dir(const char *path);
 
-/*  Make a run folder (0700) with its parents; refuse one that belongs to another user or whose path leaves no room for
- *  the socket names (107 bytes). */
+/*  Make a run folder (0700) with its parents; refuse one that belongs to another user, that others may write in or
+ *  replace, or whose path leaves no room for the socket names (107 bytes). */
 int pr_config_make_run_dir(const char *run_dir, pr_error_t *err);
 
 #endif

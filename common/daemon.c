@@ -49,6 +49,7 @@
 #include <unistd.h>
 
 #include "common/daemon_options.h"
+#include "common/descriptors.h"
 #include "common/ending.h"
 #include "common/fault.h"
 #include "common/lock.h"
@@ -71,8 +72,7 @@ enum {
     s_last_counters_ms = 200, /* that long they may take to leave, should a listener be stuck */
     s_status_ms = 1000,
     s_drain_wait_ms = 2000, /* for a lock, when asked to leave */
-    s_messages_a_turn = 8,
-    s_protocol_kinds = 32
+    s_messages_a_turn = 8
 };
 
 /* The daemon with what only the recipe needs to know. */
@@ -141,16 +141,8 @@ int pr_daemon_send(pr_daemon_t *daemon, zsock_t *socket, pr_message_t *message, 
 }
 
 void pr_daemon_protocol_error(pr_daemon_t *daemon, pr_protocol_kind_t kind, const pr_error_t *err) {
-    static char s_seen[s_protocol_kinds][96];
-    static size_t s_seen_count;
     daemon->counters.protocol_errors.at[kind]++;
-    for (size_t i = 0; i < s_seen_count; i++) {
-        if (strncmp(s_seen[i], err->text, sizeof s_seen[i] - 1) == 0)
-            return;
-    }
-    if (s_seen_count < s_protocol_kinds)
-        snprintf(s_seen[s_seen_count++], sizeof s_seen[0], "%.95s", err->text);
-    pr_log(PR_LOG_WARNING, "PROTOCOL: %s; the message is dropped, and so are others like it", err->text);
+    pr_log_repeatable("PROTOCOL: %s; the message is dropped", err->text);
 }
 
 int pr_daemon_check_mapping(const pr_daemon_t *daemon, uint64_t digest, pr_error_t *err) {
@@ -208,7 +200,7 @@ static bool s_on_lock_wait(void *context, const char *what, bool begins) {
     if (recipe->self != NULL && recipe->ops->on_wait != NULL)
         recipe->ops->on_wait(recipe->self);
     if (now_ms - recipe->status_ms >= s_status_ms) {
-        sd_notifyf(0, "STATUS=waiting: %s", what);
+        pr_notify_status("waiting: %s", what);
         recipe->status_ms = now_ms;
     }
     return true;
@@ -581,7 +573,9 @@ static int s_take_part(pr_recipe_t *recipe, pr_error_t *err) {
     if (recipe->config->run != NULL)
         pr_run_id_parse(recipe->config->run, &daemon->run);
     recipe->heard_ms = pr_now_ms();
-    int result = s_open_sockets(recipe, err);
+    int result = pr_descriptors_check_run(recipe->config->transformers, err);
+    if (result == 0)
+        result = s_open_sockets(recipe, err);
     if (result == 0)
         result = recipe->ops->open(daemon, &recipe->self, err);
     if (result == 0) {
@@ -599,6 +593,7 @@ static int s_take_part(pr_recipe_t *recipe, pr_error_t *err) {
 static void s_close_run(pr_recipe_t *recipe) {
     pr_daemon_t *daemon = &recipe->public;
     recipe->ops->close(&recipe->self);
+    pr_log_repetitions();
     if (recipe->counters != NULL) { /* only now: closing a database is work too */
         daemon->counters.last = 1;
         zsock_set_linger(recipe->counters, s_last_counters_ms);
@@ -727,6 +722,7 @@ static int s_run(pr_recipe_t *recipe, pr_error_t *err) {
 int pr_daemon_main(const pr_stage_ops_t *ops, int argc, char **argv) {
     pr_error_t err = PR_ERROR_INIT;
     pr_daemon_options_t options = {0};
+    pr_descriptors_raise();
     pr_log_open(ops->program, PR_LOG_NOTICE);
     int result = pr_daemon_options_parse(ops, argc, argv, &options, &err);
     if (result != 0) {

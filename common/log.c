@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,6 +42,68 @@ void pr_log(pr_log_level_t level, const char *format, ...) {
     ssize_t ignored = write(STDERR_FILENO, line, strlen(line));
     (void)ignored;
     errno = saved;
+}
+
+/* ---- what may come again and again ---- */
+
+enum { s_kinds_max = 32, s_kind_bytes = 160 };
+
+typedef struct {
+    char text[s_kind_bytes]; /* digits are '#' */
+    uint64_t count;
+} pr_log_kind_t;
+
+static pr_log_kind_t s_kinds[s_kinds_max];
+static size_t s_kinds_count;
+static uint64_t s_others; /* of kinds that there was no room for */
+
+/* Note a text. Is it the first of its kind? */
+static bool s_is_new(const char *text, bool *ret_first_other) {
+    char kind[s_kind_bytes];
+    size_t used = 0;
+    for (const char *at = text; *at != '\0' && used + 1 < sizeof kind; at++) {
+        bool digit = *at >= '0' && *at <= '9';
+        if (!digit || used == 0 || kind[used - 1] != '#')
+            kind[used++] = digit ? '#' : *at;
+    }
+    kind[used] = '\0';
+    for (size_t i = 0; i < s_kinds_count; i++) {
+        if (strcmp(s_kinds[i].text, kind) == 0) {
+            s_kinds[i].count++;
+            return false;
+        }
+    }
+    if (s_kinds_count == s_kinds_max) {
+        *ret_first_other = ++s_others == 1;
+        return false;
+    }
+    memcpy(s_kinds[s_kinds_count].text, kind, used + 1);
+    s_kinds[s_kinds_count++].count = 1;
+    return true;
+}
+
+void pr_log_repeatable(const char *format, ...) {
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    bool first_other = false;
+    if (s_is_new(text, &first_other))
+        pr_log(PR_LOG_WARNING, "%s; what is like it is only counted from here on", text);
+    else if (first_other)
+        pr_log(PR_LOG_WARNING, "%s; from here on other kinds are only counted, too", text);
+}
+
+void pr_log_repetitions(void) {
+    for (size_t i = 0; i < s_kinds_count; i++) {
+        if (s_kinds[i].count > 1)
+            pr_log(PR_LOG_WARNING, "%llu times in all: %s", (unsigned long long)s_kinds[i].count, s_kinds[i].text);
+    }
+    if (s_others > 1)
+        pr_log(PR_LOG_WARNING, "%llu warnings of other kinds were only counted", (unsigned long long)s_others);
+    s_kinds_count = 0;
+    s_others = 0;
 }
 
 const char *pr_log_last(void) {

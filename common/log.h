@@ -22,6 +22,13 @@ void pr_log_open(const char *name, pr_log_level_t level);
 /* Print a line: "<5>pvrelay-reader: text". Never fails, keeps errno. */
 void pr_log(pr_log_level_t level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/*  Print a warning that others can cause as often as they like: once for each kind of text (numbers in it do not make
+ *  another kind), and for so many kinds only; what comes again is counted. */
+void pr_log_repeatable(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Print how often each of them came, if it came again, and begin anew. */
+void pr_log_repetitions(void);
+
 /* Log an error with its name: "<3>pvrelay-reader: SOURCE_CHANGED: text". */
 void pr_log_error(const pr_error_t *err);
 

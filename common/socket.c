@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+
+#include "common/descriptors.h"
 
 enum {
     s_data_hwm = 4,                /* messages of about a mebibyte, on each side of a pipe */
@@ -12,6 +15,7 @@ enum {
     s_linger_ms = 1000,            /* BYE and FAIL shall go out; SUB and PUB have nothing that somebody must get */
     s_reconnect_ms = 5,            /* a peer that restarts is back in the pipeline at once ... */
     s_reconnect_max_ms = 100,      /* ... and one that stays away is not polled for nothing */
+    s_descriptors = 16,            /* for a socket, its context and its first connections */
     s_message_max_bytes = 96 << 20 /* a record of 16 MiB, its rows, and escapes */
 };
 
@@ -43,6 +47,16 @@ static void s_set_options(zsock_t *socket, int type) {
     }
 }
 
+/* Whoever may write to a socket takes part in the run: that is its owner, whatever the umask. libzmq makes it in this thread. */
+static int s_bind(zsock_t *socket, const char *path) {
+    mode_t before = umask(0177);
+    int result = zsock_bind(socket, "ipc://%s", path);
+    int why = errno;
+    umask(before);
+    errno = why;
+    return result;
+}
+
 static int s_open(pr_endpoint_t endpoint, bool bind, const char *run_dir, const char *who, zsock_t **ret_socket,
                   pr_error_t *err) {
     const pr_endpoint_entry_t *entry = &s_endpoints[endpoint];
@@ -56,12 +70,15 @@ static int s_open(pr_endpoint_t endpoint, bool bind, const char *run_dir, const 
     if (size < 0 || (size_t)size >= sizeof path)
         return pr_error_set(err, PR_E_CONFIG, "%s/%s: a socket's path has at most %zu bytes; choose a shorter run_dir",
                             run_dir, file, sizeof path - 1);
+    int result = pr_descriptors_check(s_descriptors, err);
+    if (result < 0)
+        return result;
     int type = bind ? entry->bind_type : entry->connect_type;
     zsock_t *socket = zsock_new(type);
     if (socket == NULL)
         return pr_error_set(err, PR_E_INTERNAL, "no ZeroMQ socket: %s", zmq_strerror(errno));
     s_set_options(socket, type);
-    int failed = bind ? zsock_bind(socket, "ipc://%s", path) : zsock_connect(socket, "ipc://%s", path);
+    int failed = bind ? s_bind(socket, path) : zsock_connect(socket, "ipc://%s", path);
     if (failed < 0) {
         zsock_destroy(&socket);
         return pr_error_set(err, PR_E_CONFIG, "%s: cannot %s the socket: %s", path, bind ? "bind" : "connect",

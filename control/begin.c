@@ -2,6 +2,7 @@
 /* What the commands that run a pipeline share. */
 #include "control/begin.h"
 
+#include <glob.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -12,14 +13,67 @@
 #include "common/lock_wait.h"
 #include "control/ledger.h"
 
+enum { s_lock_tries = 3 };
+
 int pr_begin_lock(const pr_config_t *config, pr_lock_t **ret_lock, pr_error_t *err) {
-    int result = pr_config_make_run_dir(config->run_dir, err);
-    if (result < 0)
-        return result;
     char *path = pr_xasprintf("%s/run.lock", config->run_dir);
-    result = pr_lock_take(path, pr_lock_wait_limit_ms(), ret_lock, err);
+    pr_error_t why = PR_ERROR_INIT;
+    int result = -1;
+    for (int i = 0; result < 0 && i < s_lock_tries; i++) {
+        pr_error_clear(&why);
+        result = pr_config_make_run_dir(config->run_dir, &why);
+        if (result == 0)
+            result = pr_lock_take(path, pr_lock_wait_limit_ms(), ret_lock, &why);
+        if (result < 0 && access(config->run_dir, F_OK) == 0)
+            break; /* else: a run that has just ended took the folder with it */
+    }
     free(path);
-    return result;
+    return result < 0 ? pr_error_set(err, why.code, "%s", why.text) : 0;
+}
+
+/* The files in the run folder that a pattern describes. *Returns new* (globfree). */
+static glob_t s_find(const char *run_dir, const char *pattern) {
+    glob_t found = {0};
+    char *path = pr_xasprintf("%s/%s", run_dir, pattern);
+    if (glob(path, GLOB_NOSORT, NULL, &found) != 0)
+        found.gl_pathc = 0;
+    free(path);
+    return found;
+}
+
+/* Is a stage at work there after all? One that was killed has left its lock behind: that goes. */
+static bool s_is_used(const char *run_dir) {
+    bool used = false;
+    glob_t found = s_find(run_dir, "*.lock");
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        pr_lock_t *lock = NULL;
+        if (strcmp(strrchr(found.gl_pathv[i], '/'), "/run.lock") == 0)
+            continue; /* ours */
+        used = pr_lock_take(found.gl_pathv[i], 0, &lock, NULL) < 0 || used;
+        pr_lock_release(&lock);
+    }
+    globfree(&found);
+    return used;
+}
+
+/* Remove what a run left in its folder. */
+static void s_clear(const char *run_dir) {
+    static const char *const patterns[] = {"config.json", "ended.json", "*.starts", "*.new", "*.sock", "*.counters"};
+    for (size_t p = 0; p < sizeof patterns / sizeof patterns[0]; p++) {
+        glob_t found = s_find(run_dir, patterns[p]);
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            unlink(found.gl_pathv[i]);
+        globfree(&found);
+    }
+}
+
+void pr_begin_unlock(const pr_config_t *config, pr_lock_t **lock) {
+    bool goes = *lock != NULL && config->run_dir_ours && !s_is_used(config->run_dir);
+    if (goes)
+        s_clear(config->run_dir);
+    pr_lock_release(lock);
+    if (goes)
+        (void)rmdir(config->run_dir); /* not if somebody has begun there meanwhile */
 }
 
 /* An unfinished run of the other kind cannot be continued by this command. */

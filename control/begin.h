@@ -16,6 +16,10 @@
  * new*. */
 int pr_begin_lock(const pr_config_t *config, pr_lock_t **ret_lock, pr_error_t *err);
 
+/*  Give the lock back. A run folder that was made for this command (config->run_dir_ours) goes with it. lock may point to
+ *  NULL; then config may be NULL, too. */
+void pr_begin_unlock(const pr_config_t *config, pr_lock_t **lock);
+
 /*  Set config->run: the target's unfinished run goes on under its id, unless it is to be given up ("restart"); else a
  *  new one begins. Errors: -PR_E_UNFINISHED if a run of the other kind is not finished, -PR_E_TARGET…. */
 int pr_begin_choose(pr_config_t *config, pr_error_t *err);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/descriptors.h"
 #include "common/lock_wait.h"
 #include "common/log.h"
 #include "control/interrupt.h"
@@ -98,6 +99,7 @@ void pr_command_wait_for_locks(unsigned limit_ms, const char *target) {
 
 int pr_command_main(int argc, char **argv) {
     pr_error_t err = PR_ERROR_INIT;
+    pr_descriptors_raise();
     pr_log_open("pvrelay", PR_LOG_NOTICE);
     pr_interrupt_catch(); /* sets SQLite up as in the stages: verify has a second thread, with a connection of its own */
     if (argc < 2) {

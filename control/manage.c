@@ -306,7 +306,7 @@ static bool s_on_lock_wait(void *context, const char *what, bool begins) {
         pr_log(PR_LOG_WARNING, "%s; waiting for it, up to %s", what, limit);
     }
     if (begins || now_ms - manager->status_ms >= s_status_ms) {
-        sd_notifyf(0, "STATUS=waiting: %s", what);
+        pr_notify_status("waiting: %s", what);
         manager->status_ms = now_ms;
     }
     if (!manager->ready)

@@ -12,6 +12,7 @@
 #include "common/alloc.h"
 #include "common/text.h"
 #include "control/format.h"
+#include "control/terminal.h"
 
 enum {
     s_bar_ms = 250,
@@ -190,20 +191,14 @@ struct pr_view {
     size_t lines;
 };
 
-static bool s_terminal_can(void) {
-    const char *term = getenv("TERM");
-    return isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0 && *term != '\0';
-}
-
 pr_view_mode_t pr_view_default_mode(void) {
-    return s_terminal_can() ? PR_VIEW_BAR : PR_VIEW_PLAIN;
+    return pr_terminal_moves(STDERR_FILENO) ? PR_VIEW_BAR : PR_VIEW_PLAIN;
 }
 
 pr_view_t *pr_view_new(pr_view_mode_t mode, int64_t now_ms) {
     pr_view_t *view = pr_xcalloc(1, sizeof *view);
-    const char *no_colour = getenv("NO_COLOR"); /* https://no-color.org: set and not empty */
     view->mode = mode;
-    view->colour = s_terminal_can() && (no_colour == NULL || *no_colour == '\0');
+    view->colour = pr_terminal_colours(STDERR_FILENO);
     view->shown_ms = now_ms; /* nothing for a run that is over at once */
     return view;
 }

@@ -79,6 +79,13 @@ static void s_retry_clear(pr_retry_t *retry) {
     free(retry->folder);
 }
 
+/* The files were only there to be read by this run. */
+static void s_remove_files(const pr_retry_t *retry) {
+    for (size_t i = 0; i < retry->count; i++)
+        unlink(retry->files[i].path);
+    (void)rmdir(retry->folder);
+}
+
 static int s_cannot_write(const char *path, pr_error_t *err) {
     return pr_error_set(err, PR_E_CONFIG, "%s: cannot write the rejects there: %s", path, strerror(errno));
 }
@@ -270,8 +277,10 @@ int pr_command_retry(int argc, char **argv, pr_error_t *err) {
         retry.folder = pr_xasprintf("%s/retry", config->run_dir);
         result = s_retry(config, &options, &retry, err);
     }
+    if (result >= 0 && lock != NULL && config->run_dir_ours)
+        s_remove_files(&retry);
     s_retry_clear(&retry);
-    pr_lock_release(&lock);
+    pr_begin_unlock(config, &lock);
     pr_config_destroy(&config);
     return result;
 }

@@ -17,6 +17,7 @@
 #include "control/ledger.h"
 #include "control/options.h"
 #include "control/rollback_view.h"
+#include "control/terminal.h"
 
 enum { s_redraw_ms = 100 };
 
@@ -89,7 +90,7 @@ static void s_print_json(const pr_rollback_view_t *view) {
 static int s_do(const char *path, const pr_rollback_point_t *point, const pr_rollback_words_t *words,
                 pr_rollback_report_t **ret_result, pr_error_t *err) {
     int64_t drawn_ms = 0;
-    bool terminal = isatty(STDERR_FILENO) == 1;
+    bool terminal = pr_terminal_moves(STDERR_FILENO);
     const pr_rollback_options_t options = {.dry_run = words->dry_run,
                                            .keep_theirs = words->keep_theirs,
                                            .reason = PR_ROLLBACK_OPERATOR,

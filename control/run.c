@@ -23,6 +23,7 @@
 #include "control/report.h"
 #include "control/summary.h"
 #include "control/supervise.h"
+#include "control/terminal.h"
 
 const char pr_usage_run[] =
     "Usage: pvrelay run EXPORT… --target DB [OPTION…]\n"
@@ -192,11 +193,13 @@ static void s_set_the_rest(pr_config_t *config, const pr_run_options_t *options)
         config->mapping = pr_xasprintf("%s/mappings/el-to-hub.json", datadir);
     if (config->migrations == NULL)
         config->migrations = pr_xasprintf("%s/migrations", datadir);
+    bool no_run_dir = config->run_dir == NULL;
     /* A run folder that --config's own target gave is of no use for another target. */
     if (options->run_dir != NULL)
         s_replace(&config->run_dir, pr_begin_absolute(options->run_dir));
     else if (config->run_dir == NULL || options->target != NULL)
         s_replace(&config->run_dir, pr_config_default_run_dir(config->target));
+    config->run_dir_ours = options->run_dir == NULL && (no_run_dir || options->target != NULL);
     if (options->transformers > 0)
         config->transformers = (uint32_t)options->transformers;
     if (options->max_rejects >= 0)
@@ -284,7 +287,7 @@ static int s_supervise(const pr_config_t *config, const pr_run_options_t *option
 
 /* The run came to its outcome: show it. */
 static int s_finish(const pr_report_t *report, pr_report_language_t language, int outcome, pr_error_t *err) {
-    pr_summary_print(report, language, pr_summary_wants_colour(stdout), stdout);
+    pr_summary_print(report, language, pr_terminal_colours(STDOUT_FILENO), stdout);
     int result = pr_begin_check(report, outcome, err);
     return result < 0 ? result : outcome;
 }
@@ -389,7 +392,7 @@ int pr_command_run(int argc, char **argv, pr_error_t *err) {
 
     if (result == 0)
         result = pr_run_execute(config, &options, err);
-    pr_lock_release(&lock);
+    pr_begin_unlock(config, &lock);
     pr_config_destroy(&config);
     free(operands.at);
     return result;

@@ -20,12 +20,6 @@ typedef struct {
     FILE *out;
 } pr_printer_t;
 
-bool pr_summary_wants_colour(FILE *out) {
-    const char *no = getenv("NO_COLOR");
-    const char *terminal = getenv("TERM");
-    return isatty(fileno(out)) && (no == NULL || *no == '\0') && (terminal == NULL || strcmp(terminal, "dumb") != 0);
-}
-
 void pr_summary_paint(FILE *out, bool colour, pr_paint_t paint, const char *text) {
     if (colour)
         fprintf(out, "\033[%sm%s\033[0m", paint == PR_PAINT_GOOD ? "32" : "31", text);

@@ -8,9 +8,6 @@
 
 #include "control/report.h"
 
-/* May what goes to out be coloured: is it a terminal that knows colours, and NO_COLOR (https://no-color.org) not set? */
-bool pr_summary_wants_colour(FILE *out);
-
 /* What becomes green or red. */
 typedef enum { PR_PAINT_GOOD, PR_PAINT_BAD } pr_paint_t;
 

@@ -39,6 +39,7 @@
 
 #include "common/alloc.h"
 #include "common/daemon.h"
+#include "common/descriptors.h"
 #include "common/log.h"
 #include "common/signals.h"
 #include "common/socket.h"
@@ -168,7 +169,8 @@ static int s_start(pr_supervisor_t *self, pr_child_t *child) {
         argv[argc++] = "info";
     }
     if (pipe2(output, O_CLOEXEC) < 0)
-        return pr_error_set(&self->failure, PR_E_INTERNAL, "no pipe for %s: %s", child->program, strerror(errno));
+        return pr_error_set(&self->failure, errno == EMFILE || errno == ENFILE ? PR_E_CONFIG : PR_E_INTERNAL,
+                            "no pipe for %s: %s", child->program, strerror(errno));
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0)
@@ -571,7 +573,9 @@ int pr_supervise(const pr_supervise_t *run, int *ret_outcome, pr_error_t *err) {
     s_add_child(&self, PR_STAGE_VALIDATOR, 1);
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
     zmq_pollitem_t *items = pr_xcalloc(2 + 2 * self.children_count, sizeof *items);
-    int result = s_check_programs(&self, err);
+    int result = pr_descriptors_check_run(run->transformers, err);
+    if (result == 0)
+        result = s_check_programs(&self, err);
     if (result == 0)
         result = pr_signals_open(signals, sizeof signals / sizeof signals[0], &self.old_mask, &self.signals, err);
     zsys_handler_set(NULL);

@@ -38,6 +38,7 @@
 #include "common/alloc.h"
 #include "common/text.h"
 #include "control/format.h"
+#include "control/terminal.h"
 
 enum {
     s_columns_max = 512,
@@ -78,11 +79,6 @@ struct pr_top_screen {
 
 /* ---- the terminal ---- */
 
-static bool s_may_colour(void) {
-    const char *no_colour = getenv("NO_COLOR"); /* https://no-color.org: set and not empty */
-    return (no_colour == NULL || *no_colour == '\0') && has_colors();
-}
-
 static void s_set_up_colours(void) {
     start_color();
     short background = use_default_colors() == OK ? -1 : COLOR_BLACK;
@@ -111,7 +107,7 @@ int pr_top_screen_open(pr_top_screen_t **ret_screen, pr_error_t *err) {
     pr_top_screen_t *screen = pr_xcalloc(1, sizeof *screen);
     screen->terminal = terminal;
     screen->glyphs = strcmp(nl_langinfo(CODESET), "UTF-8") == 0 ? &S_UTF8 : &S_ASCII;
-    screen->colour = s_may_colour();
+    screen->colour = (pr_terminal_colours(STDOUT_FILENO) && has_colors());
     if (screen->colour)
         s_set_up_colours();
     cbreak();

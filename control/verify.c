@@ -33,6 +33,7 @@
 #include "control/report.h"
 #include "control/report_proof.h"
 #include "control/run.h"
+#include "control/terminal.h"
 #include "control/verify_progress.h"
 #include "control/verify_view.h"
 #include "validator/proof.h"
@@ -362,12 +363,11 @@ static void s_print_json(const s_verify_t *self) {
 }
 
 static void s_print(const s_verify_t *self) {
-    const char *no_colour = getenv("NO_COLOR"); /* https://no-color.org: set and not empty */
-    bool colour = isatty(STDOUT_FILENO) && (no_colour == NULL || *no_colour == '\0');
     if (self->options->json)
         s_print_json(self);
     else
-        pr_verify_print(&self->view, (pr_report_language_t)self->options->language, colour, stdout);
+        pr_verify_print(&self->view, (pr_report_language_t)self->options->language, pr_terminal_colours(STDOUT_FILENO),
+                        stdout);
 }
 
 /* ---- the command ---- */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/daemon.h"
+#include "common/descriptors.h"
 #include "common/lock_wait.h"
 #include "common/log.h"
 #include "common/signals.h"
@@ -169,6 +170,7 @@ int main(int argc, char **argv) {
     pr_error_t err = PR_ERROR_INIT;
     pr_arguments_t arguments = {.listen = NULL};
     pr_service_t service = {.signals = -1, .wake = -1};
+    pr_descriptors_raise();
     pr_log_open("pvrelay-monitor", PR_LOG_NOTICE);
     int result = s_parse_arguments(argc, argv, &arguments, &err);
     if (result > 0)

@@ -244,11 +244,15 @@ class WithoutATerminal(unittest.TestCase):
         return done.stderr
 
     def test_refused(self):
-        self.assertEqual(self.refused("--run-dir", "/nonexistent"), "pvrelay: USAGE: top needs a terminal; use `pvrelay status`\n")
+        with pipeline.folder() as here:
+            self.check_refused(here)
+
+    def check_refused(self, here):
+        self.assertEqual(self.refused("--run-dir", here / "none"), "pvrelay: USAGE: top needs a terminal; use `pvrelay status`\n")
         self.assertEqual(self.refused(), "pvrelay: USAGE: --run-dir FOLDER, --target DB or --config FILE is missing; see `pvrelay help top`\n")
-        self.assertEqual(self.refused("--target", "/nonexistent/t.db"), "pvrelay: TARGET: /nonexistent/t.db: No such file or directory\n")
-        self.assertEqual(self.refused("--config", "/nonexistent/c.json"),
-                         "pvrelay: CONFIG: /nonexistent/c.json: cannot read the configuration: No such file or directory\n")
+        self.assertEqual(self.refused("--target", here / "none/t.db"), f"pvrelay: TARGET: {here}/none/t.db: No such file or directory\n")
+        self.assertEqual(self.refused("--config", here / "none/c.json"),
+                         f"pvrelay: CONFIG: {here}/none/c.json: cannot read the configuration: No such file or directory\n")
 
 
 class Status(unittest.TestCase):

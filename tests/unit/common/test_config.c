@@ -304,19 +304,111 @@ static void test_run_dir_of_another_user(void **state) {
     unlink(theirs);
 }
 
+static void s_assert_default(const char *runtime, const char *expected) {
+    setenv("XDG_RUNTIME_DIR", runtime, 1);
+    char *run_dir = pr_config_default_run_dir("/x/hub.db");
+    char *parent =
+        expected != NULL ? pr_xasprintf("%s/pvrelay/", expected) : pr_xasprintf("/tmp/pvrelay-%u/", (unsigned)getuid());
+    assert_memory_equal(run_dir, parent, strlen(parent));
+    assert_int_equal(strlen(run_dir), strlen(parent) + 16);
+    free(parent);
+    free(run_dir);
+}
+
+/* What the environment names is taken if it is what it should be; it is not made from nothing. */
 static void test_default_run_dir(void **state) {
     (void)state;
-    setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+    char *runtime = pr_xasprintf("%s/runtime", s_folder);
+    char *link = pr_xasprintf("%s/link", s_folder);
+    s_assert_default(runtime, NULL);
+    assert_int_equal(mkdir(runtime, 0700), 0);
+    s_assert_default(runtime, runtime);
     char *one = pr_config_default_run_dir("/x/hub.db");
-    char *same = pr_config_default_run_dir("/x/hub.db");
     char *other = pr_config_default_run_dir("/x/hub2.db");
-    assert_memory_equal(one, "/run/user/7/pvrelay/", 20);
-    assert_int_equal(strlen(one), 36);
-    assert_string_equal(one, same);
     assert_string_not_equal(one, other);
     free(one);
-    free(same);
     free(other);
+    assert_int_equal(symlink(runtime, link), 0);
+    s_assert_default(link, link);
+    assert_int_equal(chmod(runtime, 0770), 0);
+    s_assert_default(runtime, NULL);
+    assert_int_equal(chmod(runtime, 0707), 0);
+    s_assert_default(runtime, NULL);
+    assert_int_equal(chmod(runtime, 0700), 0);
+    s_assert_default("relative", NULL);
+    s_assert_default("", NULL);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(runtime, 65534, 65534), 0);
+        s_assert_default(runtime, NULL);
+    }
+    char *deep = pr_xasprintf("%s/%080d", s_folder, 0); /* no room for sockets */
+    assert_int_equal(mkdir(deep, 0700), 0);
+    s_assert_default(deep, NULL);
+    unlink(link);
+    rmdir(deep);
+    rmdir(runtime);
+    free(deep);
+    free(link);
+    free(runtime);
+}
+
+/* Whoever may write in it could put anything in the place of a socket. */
+static void test_run_dir_that_others_may_write(void **state) {
+    (void)state;
+    char *parent = pr_xasprintf("%s/p", s_folder);
+    char *run_dir = pr_xasprintf("%s/p/r", s_folder);
+    pr_error_t err = PR_ERROR_INIT;
+    assert_int_equal(mkdir(parent, 0700), 0);
+    assert_int_equal(mkdir(run_dir, 0700), 0);
+    static const mode_t modes[] = {0720, 0702, 0777};
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        assert_int_equal(chmod(run_dir, modes[i]), 0);
+        pr_error_clear(&err);
+        assert_int_equal(pr_config_make_run_dir(run_dir, &err), -PR_E_CONFIG);
+        char *expected =
+            pr_xasprintf("%s: others may write in the run folder (mode %04o), and so into the run; make it 0700",
+                         run_dir, (unsigned)modes[i]);
+        assert_string_equal(err.text, expected);
+        free(expected);
+    }
+    assert_int_equal(chmod(run_dir, 0755), 0);
+    assert_int_equal(pr_config_make_run_dir(run_dir, NULL), 0);
+    assert_int_equal(chmod(parent, 0777), 0);
+    pr_error_clear(&err);
+    assert_int_equal(pr_config_make_run_dir(run_dir, &err), -PR_E_CONFIG);
+    assert_non_null(strstr(err.text, "anybody may replace what lies in it (mode 0777)"));
+    assert_int_equal(chmod(parent, 01777), 0);
+    assert_int_equal(pr_config_make_run_dir(run_dir, NULL), 0);
+    rmdir(run_dir);
+    rmdir(parent);
+    free(run_dir);
+    free(parent);
+}
+
+/* A configuration says what it was given, or it is not written. */
+static void test_a_path_that_is_not_utf8(void **state) {
+    (void)state;
+    static const char *const keys[] = {"sources", "target", "mapping", "run_dir"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        pr_error_t err = PR_ERROR_INIT;
+        pr_config_t *config = pr_config_new();
+        char *path = pr_xstrdup("/x/m\xe9");
+        if (i == 0) {
+            config->sources = pr_xcalloc(1, sizeof *config->sources);
+            config->sources[config->sources_count++] = path;
+        } else {
+            *(i == 1 ? &config->target : i == 2 ? &config->mapping : &config->run_dir) = path;
+        }
+        assert_int_equal(pr_config_check_paths(config, NULL), -PR_E_CONFIG);
+        assert_int_equal(pr_config_save(config, s_path, &err), -PR_E_CONFIG);
+        char *expected =
+            pr_xasprintf("\"%s\": /x/m\\xE9: is not UTF-8, so it could not be written down as it is; rename the file "
+                         "or its folder",
+                         keys[i]);
+        assert_string_equal(err.text, expected);
+        free(expected);
+        pr_config_destroy(&config);
+    }
 }
 
 int main(void) {
@@ -328,6 +420,8 @@ int main(void) {
                                        cmocka_unit_test(test_mistakes),
                                        cmocka_unit_test(test_run_dir),
                                        cmocka_unit_test(test_run_dir_of_another_user),
-                                       cmocka_unit_test(test_default_run_dir)};
+                                       cmocka_unit_test(test_default_run_dir),
+                                       cmocka_unit_test(test_run_dir_that_others_may_write),
+                                       cmocka_unit_test(test_a_path_that_is_not_utf8)};
     return cmocka_run_group_tests(tests, s_set_up, s_tear_down);
 }

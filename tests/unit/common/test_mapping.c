@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "common/mapping.h"
@@ -303,8 +304,15 @@ static void test_unreadable(void **state) {
     pr_error_t err = PR_ERROR_INIT;
     pr_mapping_t *mapping = NULL;
     (void)state;
-    assert_int_equal(pr_mapping_load("/nonexistent/mapping.json", NULL, NULL, &mapping, &err), -PR_E_CONFIG);
-    assert_string_equal(err.text, "/nonexistent/mapping.json: the mapping cannot be read: No such file or directory");
+    char folder[] = "/tmp/pvrelay-test-mapping-XXXXXX";
+    char missing[64];
+    char expected[160];
+    assert_non_null(mkdtemp(folder));
+    snprintf(missing, sizeof missing, "%s/mapping.json", folder);
+    snprintf(expected, sizeof expected, "%s: the mapping cannot be read: No such file or directory", missing);
+    assert_int_equal(pr_mapping_load(missing, NULL, NULL, &mapping, &err), -PR_E_CONFIG);
+    assert_string_equal(err.text, expected);
+    rmdir(folder);
     pr_error_clear(&err);
     assert_int_equal(pr_mapping_load("/", NULL, NULL, &mapping, &err), -PR_E_CONFIG);
     assert_string_equal(err.text, "/: the mapping cannot be read: Is a directory");

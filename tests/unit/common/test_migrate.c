@@ -324,9 +324,11 @@ static void test_null_text_of_earlier_runs(void **state) {
 
 static void test_folders_without_migrations(void **state) {
     s_fx_t *fx = *state;
-    char expected[200];
-    s_refused(fx, "/nonexistent", PR_E_CONFIG,
-              "/nonexistent: cannot read the folder of migrations: No such file or directory");
+    char expected[256];
+    char missing[160];
+    snprintf(missing, sizeof missing, "%s/none", fx->folder);
+    snprintf(expected, sizeof expected, "%s: cannot read the folder of migrations: No such file or directory", missing);
+    s_refused(fx, missing, PR_E_CONFIG, expected);
     snprintf(expected, sizeof expected, "%s: no migrations (files NNNN_name.sql) in this folder", fx->folder);
     s_refused(fx, fx->folder, PR_E_CONFIG, expected);
 }

@@ -112,7 +112,9 @@ static void test_nobody(void **state) {
     s_fixture_t *fixture = *state;
     pr_run_id_t run = {{7}};
     pr_meter_view_t view;
-    fixture->watch = pr_watch_new("/nonexistent/run");
+    char missing[80];
+    snprintf(missing, sizeof missing, "%s/none", fixture->run_dir);
+    fixture->watch = pr_watch_new(missing);
     pr_watch_listen(fixture->watch, 0, -1);
     assert_string_equal(s_list(fixture->watch), "reader transformer-1 writer validator");
     assert_false(s_stage(fixture->watch, "reader")->bound);

@@ -99,8 +99,8 @@ static void test_run_dir(void **state) {
     assert_string_equal(where.run_dir, s_path("r"));
     assert_null(where.reports);
     pr_where_release(&where);
-    where = s_find(NULL, "/nonexistent/r", NULL);
-    assert_string_equal(where.run_dir, "/nonexistent/r");
+    where = s_find(NULL, s_path("none/r"), NULL);
+    assert_string_equal(where.run_dir, s_path("none/r"));
     pr_where_release(&where);
 
     s_write("r/config.json", "{\"target\": \"%s/hub.db\", \"sources\": [\"x.json\"], \"run_dir\": \"%s/r\"}", s_root,
