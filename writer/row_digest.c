@@ -27,8 +27,10 @@
  *      runs   = varint count, count * (varint gap, varint length)      ids in the page: `gap` are left out, `length` follow
  *      digest = 6 bytes, little-endian, never 0
  *
- *  So 6 bytes and a little a row. What is superseded stays as long as its checkpoint can be rolled back, or could be
- *  reached: of checkpoints that cannot (undo off, sealed) pages are merged when a run ends (s_merge).
+ *  So 6 bytes and a little a row, for each commit that wrote it. A digest that a later one supersedes is needed as long as
+ *  a rollback can make it the newest again. Of checkpoints at or before one that cannot be rolled back (undo off, sealed)
+ *  none can: when a run ends, their pages are merged, and only the newest digest of a row stays (pr_row_digests_merge).
+ *  Pages with several shapes are left as they are: in one blob there is room for one.
  *
  *  Nothing is read while rows do not differ. Pages that are read are kept (S_SLOTS of them, 128 KiB each) and moved along
  *  with what is noted; each noted row remembers what it replaced there, so that a record that is taken back, or a batch,
@@ -93,10 +95,14 @@ typedef struct {
 } s_slot_t;
 
 #define S_SQLS(X)                                                                                                      \
-    X(PAGE, "SELECT checkpoint, shape, digests FROM pvrelay_row_digest WHERE table_name = ?1 AND page = ?2 ORDER BY "  \
-            "checkpoint")                                                                                              \
+    X(PAGE, "SELECT checkpoint, shape, digests FROM pvrelay_row_digest WHERE table_name = ?1 AND page = ?2 AND "       \
+            "checkpoint <= ?3 ORDER BY checkpoint")                                                                    \
     X(STORE, "INSERT INTO pvrelay_row_digest (table_name, page, checkpoint, shape, digests) VALUES (?1, ?2, ?3, ?4, "  \
              "?5)")                                                                                                    \
+    X(MERGEABLE, "SELECT table_name, page, max(checkpoint) FROM pvrelay_row_digest WHERE checkpoint <= ?1 GROUP BY "   \
+                 "table_name, page HAVING count(*) > 1 AND min(shape) = max(shape)")                                   \
+    X(MERGED, "UPDATE pvrelay_row_digest SET digests = ?4 WHERE table_name = ?1 AND page = ?2 AND checkpoint = ?3")    \
+    X(SUPERSEDED, "DELETE FROM pvrelay_row_digest WHERE table_name = ?1 AND page = ?2 AND checkpoint < ?3")            \
     X(SHAPE_FIND, "SELECT shape FROM pvrelay_row_shape WHERE table_name = ?1 AND columns = ?2")                        \
     X(SHAPE_ADD, "INSERT INTO pvrelay_row_shape (table_name, columns) VALUES (?1, ?2)")                                \
     X(SHAPE_READ, "SELECT table_name, columns FROM pvrelay_row_shape WHERE shape = ?1")                                \
@@ -484,13 +490,16 @@ static int s_find_shape(pr_row_digests_t *digests, size_t table, int64_t number,
     return result;
 }
 
-static int s_read_page(pr_row_digests_t *digests, size_t table, int64_t page, s_mark_t *at, pr_error_t *err) {
+/* A page as it is after checkpoint `through`. */
+static int s_read_page(pr_row_digests_t *digests, size_t table, int64_t page, int64_t through, s_mark_t *at,
+                       pr_error_t *err) {
     sqlite3_stmt *read = digests->statements[S_SQL_PAGE];
     int step = SQLITE_DONE;
     int result = 0;
     memset(at, 0, S_PAGE * sizeof *at);
     sqlite3_bind_text(read, 1, digests->tables[table].name, -1, SQLITE_STATIC);
     sqlite3_bind_int64(read, 2, page);
+    sqlite3_bind_int64(read, 3, through);
     while (result == 0 && (step = sqlite3_step(read)) == SQLITE_ROW) {
         size_t shape = 0;
         int64_t checkpoint = sqlite3_column_int64(read, 0);
@@ -524,7 +533,7 @@ static int s_look_up(pr_row_digests_t *digests, size_t table, int64_t id, s_mark
         if (slot->at == NULL)
             slot->at = pr_xmalloc(S_PAGE * sizeof *slot->at);
         slot->valid = false;
-        int result = s_read_page(digests, table, s_page_of(id), slot->at, err);
+        int result = s_read_page(digests, table, s_page_of(id), INT64_MAX, slot->at, err);
         if (result < 0)
             return result;
         slot->valid = true;
@@ -710,6 +719,83 @@ int pr_row_digests_store(pr_row_digests_t *digests, int64_t checkpoint, pr_error
         i = end;
     }
     digests->noted_count = 0; /* what is kept of pages shows them already */
+    return result;
+}
+
+/* ---- Merging ---- */
+
+/* A page of which more is kept than can be needed. */
+typedef struct {
+    size_t table;
+    int64_t page, checkpoint;
+} s_mergeable_t;
+
+/* Step a statement about a page and a checkpoint. */
+static int s_do(pr_row_digests_t *digests, int which, const s_mergeable_t *page, pr_error_t *err) {
+    sqlite3_stmt *statement = digests->statements[which];
+    sqlite3_bind_text(statement, 1, digests->tables[page->table].name, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 2, page->page);
+    sqlite3_bind_int64(statement, 3, page->checkpoint);
+    int result = sqlite3_step(statement) == SQLITE_DONE ? 0 : s_fail(digests, "merging digests of rows", err);
+    sqlite3_reset(statement);
+    return result;
+}
+
+/* at, rows: room for a page. */
+static int s_merge_page(pr_row_digests_t *digests, const s_mergeable_t *page, s_mark_t *at, s_noted_t *rows,
+                        pr_error_t *err) {
+    size_t count = 0;
+    int result = s_read_page(digests, page->table, page->page, page->checkpoint, at, err);
+    if (result < 0)
+        return result;
+    for (size_t i = 0; i < S_PAGE; i++) {
+        if (at[i] != 0)
+            rows[count++] = (s_noted_t){.id = page->page * S_PAGE + (int64_t)i, .mark = at[i]};
+    }
+    size_t size = s_pack(digests, rows, count);
+    sqlite3_bind_blob64(digests->statements[S_SQL_MERGED], 4, digests->bytes, size, SQLITE_STATIC);
+    result = s_do(digests, S_SQL_MERGED, page, err);
+    return result == 0 ? s_do(digests, S_SQL_SUPERSEDED, page, err) : result;
+}
+
+/* The pages to be merged, of tables that the mapping knows. *Returns new*. */
+static int s_find_mergeable(pr_row_digests_t *digests, int64_t through, s_mergeable_t **ret_pages, size_t *ret_count,
+                            pr_error_t *err) {
+    sqlite3_stmt *find = digests->statements[S_SQL_MERGEABLE];
+    s_mergeable_t *pages = NULL;
+    size_t count = 0;
+    int step;
+    sqlite3_bind_int64(find, 1, through);
+    while ((step = sqlite3_step(find)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(find, 0);
+        for (size_t t = 0; name != NULL && t < digests->tables_count; t++) {
+            if (strcmp(digests->tables[t].name, name) != 0)
+                continue;
+            pages = pr_xrealloc(pages, (count + 1) * sizeof *pages);
+            pages[count++] = (s_mergeable_t){
+                .table = t, .page = sqlite3_column_int64(find, 1), .checkpoint = sqlite3_column_int64(find, 2)};
+        }
+    }
+    int result = step == SQLITE_DONE ? 0 : s_fail(digests, "merging digests of rows", err);
+    sqlite3_reset(find);
+    *ret_pages = pages;
+    *ret_count = count;
+    return result;
+}
+
+int pr_row_digests_merge(pr_row_digests_t *digests, int64_t through, pr_error_t *err) {
+    s_mergeable_t *pages = NULL;
+    size_t count = 0;
+    int result = s_find_mergeable(digests, through, &pages, &count, err);
+    if (result == 0 && count > 0) {
+        s_mark_t *at = pr_xmalloc(S_PAGE * sizeof *at);
+        s_noted_t *rows = pr_xmalloc(S_PAGE * sizeof *rows);
+        for (size_t i = 0; result == 0 && i < count; i++)
+            result = s_merge_page(digests, &pages[i], at, rows, err);
+        free(at);
+        free(rows);
+    }
+    free(pages);
     return result;
 }
 

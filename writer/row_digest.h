@@ -52,6 +52,10 @@ void pr_row_digests_rewind(pr_row_digests_t *digests, size_t mark);
 /* Store what was noted with this checkpoint, in the open transaction. Errors: -PR_E_TARGET…; then it must be rolled back. */
 int pr_row_digests_store(pr_row_digests_t *digests, int64_t checkpoint, pr_error_t *err);
 
+/*  Drop what no rollback can make count again, in the open transaction: of the checkpoints up to `through`, before which no
+ *  rollback can reach, only the newest digest of each row. Errors: -PR_E_TARGET…. */
+int pr_row_digests_merge(pr_row_digests_t *digests, int64_t through, pr_error_t *err);
+
 /* The transaction was rolled back: forget what was noted, and what was read. NULL-safe. */
 void pr_row_digests_drop(pr_row_digests_t *digests);
 

@@ -175,6 +175,18 @@ static int s_ask(pr_target_t *target, pr_sql_t which, int64_t run, int64_t *ret_
     return result;
 }
 
+int pr_target_foreign_merge(pr_target_t *target, pr_error_t *err) {
+    int64_t through = 0;
+    sqlite3_stmt *statement = pr_target_bound(target, PR_SQL_CHECKPOINT_IRREVERSIBLE, "");
+    int result = 0;
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        through = sqlite3_column_int64(statement, 0);
+    else
+        result = pr_target_fail(target, err, "reading the checkpoints");
+    sqlite3_reset(statement);
+    return result == 0 && through > 0 ? pr_row_digests_merge(target->digests, through, err) : result;
+}
+
 /* What is counted of a run is not another's. */
 static int s_count_named(pr_target_t *target, pr_error_t *err) {
     if (target->foreign_named >= 0 && target->foreign_named_run == target->batch.run)

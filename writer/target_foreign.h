@@ -22,6 +22,9 @@ int pr_target_foreign_note(pr_target_t *target, const pr_stream_t *stream, const
 /* Nothing of this is known of the row any more. */
 void pr_target_foreign_clear(pr_target_row_t *row);
 
+/* At the end of a run, in the open transaction: of what was stored only what can still count is kept. */
+int pr_target_foreign_merge(pr_target_t *target, pr_error_t *err);
+
 /* The row has been inserted, or changed: note its digest. */
 int pr_target_foreign_stored(pr_target_t *target, const pr_target_row_t *row, int64_t id, const pr_value_t *values,
                              pr_error_t *err);

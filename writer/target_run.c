@@ -12,6 +12,7 @@
 #include "common/deferred_index.h"
 #include "common/fault.h"
 #include "common/sql_text.h"
+#include "writer/target_foreign.h"
 
 static const char *const S_STATES[] = {"streaming", "proving", "complete", "abandoned"};
 
@@ -385,6 +386,8 @@ static int s_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, p
         checkpoint = sqlite3_last_insert_rowid(target->db);
     if (result == 0)
         result = pr_target_checkpoint_settle(target, checkpoint, err);
+    if (result == 0)
+        result = pr_target_foreign_merge(target, err);
     if (result == 0)
         result = pr_target_do(target, PR_SQL_RUN_PROVING, err, "i", run);
     if (result == 0) {

@@ -80,6 +80,9 @@
     X(NOTE_ADD,                                                                                                        \
       "INSERT INTO pvrelay_finding (run, kind, stream, field, count, source, ordinal) VALUES (?1, ?2, ?3, ?4, ?5, "    \
       "?6, ?7) ON CONFLICT (run, kind, stream, field) DO UPDATE SET count = count + excluded.count")                   \
+    X(CHECKPOINT_IRREVERSIBLE,                                                                                         \
+      "SELECT ifnull(max(c.checkpoint), 0) FROM pvrelay_checkpoint AS c JOIN pvrelay_run AS r ON r.run = c.run WHERE " \
+      "r.rolled_back_at IS NULL AND NOT EXISTS (SELECT 1 FROM pvrelay_undo AS u WHERE u.checkpoint = c.checkpoint)")   \
     X(NOTE_FOREIGN, "INSERT INTO pvrelay_finding (run, kind, stream, field, count, source, ordinal, detail) VALUES "   \
                     "(?1, ?2, ?3, ?4, "                                                                                \
                     "1, ?5, ?6, ?7) ON CONFLICT (run, kind, stream, field) DO UPDATE SET count = count + 1")           \

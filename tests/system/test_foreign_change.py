@@ -168,9 +168,17 @@ class ForeignChange(unittest.TestCase):
                 self.run_on(None, "--undo", undo)
                 self.assertEqual(self.ask("SELECT count(*) FROM pvrelay_reject"), [(0,)])
                 self.assertEqual(self.ask(MODULE_2), [(None, "dead_module", 3)])
+                # Of what cannot be rolled back one digest a row is enough.
+                self.assertEqual(self.ask("SELECT max(n) FROM (SELECT count(*) AS n FROM pvrelay_row_digest GROUP BY table_name, page)"),
+                                 [(3 if undo == "on" else 1,)])
+                if undo == "on":
+                    self.say("seal", "--target", self.target)
+                    self.run_on()
+                    self.assertEqual(self.ask("SELECT count(*), count(DISTINCT table_name) FROM pvrelay_row_digest"), [(3, 3)])
                 self.quiet_hub()
                 self.hub(HIS)
                 self.run_on(None, "--undo", undo, expect=3)
+                self.assertEqual(self.ask("SELECT count(*) FROM pvrelay_reject"), [(1,)])
 
     def test_rows_never_written_by_us(self):
         self.run_on()

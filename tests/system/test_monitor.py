@@ -324,7 +324,8 @@ class LiveRun(Watched):
         self.assertEqual({series for series in values if series.startswith("pvrelay_rejects_total{stage=\"writer\"")},
                          {f'pvrelay_rejects_total{{{writer},reason="{word}"}}' for word in (
                              "malformed_json", "bad_utf8", "duplicate_key", "missing_field", "unknown_field", "wrong_type", "null_value",
-                             "integer_range", "unknown_value", "bad_date", "unknown_parent", "constraint", "real_range")})
+                             "integer_range", "unknown_value", "bad_date", "unknown_parent", "constraint", "real_range",
+                             "changed_in_target")})
         self.assertEqual({series for series in values if series.startswith("pvrelay_validation_rows_total")},
                          {f'pvrelay_validation_rows_total{{stage="validator",worker="1",result="{word}"}}' for word in ("proved", "mismatch", "missing", "extra", "whole")})
         self.assertEqual({series for series in values if series.startswith("pvrelay_protocol_errors_total{stage=\"reader\"")},

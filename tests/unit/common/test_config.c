@@ -61,6 +61,7 @@ static void test_defaults_and_relative_paths(void **state) {
     assert_false(config->rollback_on_failure);
     assert_false(config->rollback_on_reject_limit);
     assert_false(config->extra_fail);
+    assert_int_equal(config->on_foreign_change, PR_FOREIGN_REJECT);
     assert_null(config->run);
     assert_null(config->spool);
     snprintf(expected, sizeof expected, "%s/hub.db-reports", s_folder);
@@ -102,6 +103,7 @@ static void test_saved_is_loaded(void **state) {
     config->rollback_on_failure = true;
     config->rollback_on_reject_limit = true;
     config->extra_fail = true;
+    config->on_foreign_change = PR_FOREIGN_OVERWRITE;
     config->restart = true;
     config->window_bytes = 1 << 25;
     assert_int_equal(pr_config_save(config, s_path, NULL), 0);
@@ -118,6 +120,7 @@ static void test_saved_is_loaded(void **state) {
     assert_true(back->rollback_on_failure);
     assert_true(back->rollback_on_reject_limit);
     assert_true(back->extra_fail);
+    assert_int_equal(back->on_foreign_change, PR_FOREIGN_OVERWRITE);
     assert_false(back->undo_off);
     assert_true(back->restart);
     pr_config_destroy(&back);
@@ -224,6 +227,7 @@ static void test_mistakes(void **state) {
         {"{\"undo\": false}", ": \"undo\": expected \"on\" or \"off\""},
         {"{\"undo\": \"Off\"}", ": \"undo\": expected \"on\" or \"off\""},
         {"{\"on_validation_failure\": \"go\"}", ": \"on_validation_failure\": expected \"stop\" or \"rollback\""},
+        {"{\"on_foreign_change\": \"ask\"}", ": \"on_foreign_change\": expected \"reject\", \"keep\" or \"overwrite\""},
         {"{\"on_reject_limit\": 1}", ": \"on_reject_limit\": expected \"stop\" or \"rollback\""},
         {"{\"extra\": \"ignore\"}", ": \"extra\": expected \"report\" or \"fail\""},
         {"{\"undo\": \"off\", \"on_validation_failure\": \"rollback\"}",

@@ -321,6 +321,11 @@ char *rw_books(const rw_case_t *the_case, int64_t run) {
                 run, false, 0);
     s_put_query(out, the_case, "made", "SELECT * FROM pvrelay_made WHERE run = ?1 ORDER BY table_name, row_id", run,
                 false, 0);
+    s_put_query(
+        out, the_case, "digest",
+        "SELECT d.* FROM pvrelay_row_digest AS d JOIN pvrelay_checkpoint USING (checkpoint) WHERE run = ?1 ORDER BY "
+        "checkpoint, table_name, page",
+        run, false, 0);
     s_put_query(out, the_case, "reject", "SELECT * FROM pvrelay_reject WHERE run = ?1 ORDER BY reject", run, false, 0);
     fclose(out);
     return text;
@@ -805,6 +810,7 @@ void rw_play(rw_case_t *the_case) {
     pr_target_t *target = NULL;
     pr_target_open(the_case->path, S_MIGRATIONS, the_case->shared->mapping, &target, &err);
     s_ok(the_case, "open", &err);
+    pr_target_on_foreign_change(target, PR_FOREIGN_OVERWRITE);
     pr_target_keep_undo(target, &err);
     s_ok(the_case, "keep undo", &err);
     rw_look(the_case);

@@ -28,7 +28,7 @@ static rw_shared_t s_shared;
 /* What the cases did, so that a test that tries nothing cannot pass. */
 static struct {
     uint64_t marks, rollbacks, nothing, reopened, whole, partly, mid_run, proving, with_theirs, kept_counters, dry,
-        rejects, restored;
+        rejects, restored, digests, foreign;
 } s_did;
 
 static uint64_t s_setting(const char *name, uint64_t standard) {
@@ -152,6 +152,10 @@ static void s_check_books(const rw_case_t *the_case, const s_expected_t *expecte
     RW_CHECK(the_case, rw_ask(the_case, "SELECT count(*) FROM pvrelay_made WHERE run > ?1", expected->point.run) == 0);
     RW_CHECK(the_case,
              rw_ask(the_case,
+                    "SELECT count(*) FROM pvrelay_row_digest JOIN pvrelay_checkpoint USING (checkpoint) WHERE run > ?1",
+                    expected->point.run) == 0);
+    RW_CHECK(the_case,
+             rw_ask(the_case,
                     "SELECT count(*) FROM (SELECT checkpoint FROM pvrelay_tally UNION ALL SELECT checkpoint FROM "
                     "pvrelay_proof_finding) WHERE checkpoint NOT IN (SELECT checkpoint FROM pvrelay_checkpoint) "
                     "AND ?1 >= 0",
@@ -249,12 +253,26 @@ static void s_roll_back(rw_case_t *the_case, const char *first) {
     s_expected_clear(&expected);
 }
 
+/*  Others write rows of their own only: whatever was taken back, no row that we wrote is taken for changed by them. What was
+ *  there before us is theirs, and overwritten. */
+static void s_check_nothing_foreign(const rw_case_t *the_case) {
+    RW_CHECK(the_case,
+             rw_ask(the_case, "SELECT count(*) FROM pvrelay_reject WHERE reason = 'changed_in_target'", 0) == 0);
+    RW_CHECK(the_case,
+             rw_ask(the_case,
+                    "SELECT count(*) FROM pvrelay_foreign_change WHERE detail NOT LIKE '%was not written by%'",
+                    0) == 0);
+    s_did.digests += (uint64_t)rw_ask(the_case, "SELECT count(*) FROM pvrelay_row_digest", 0);
+    s_did.foreign += (uint64_t)rw_ask(the_case, "SELECT count(*) FROM pvrelay_foreign_change", 0);
+}
+
 static void s_play_case(uint64_t seed) {
     rw_case_t the_case;
     rw_case_make(&s_shared, seed, &the_case);
     rw_look(&the_case);
     char *first = rw_dump(&the_case, false);
     rw_play(&the_case);
+    s_check_nothing_foreign(&the_case);
     char *end = rw_dump(&the_case, false);
     char *loose_end = rw_dump(&the_case, true);
     s_did.marks += the_case.marks_count;
@@ -263,6 +281,7 @@ static void s_play_case(uint64_t seed) {
         for (uint64_t times = 1 + rw_chance(&the_case, 3); times > 0; times--)
             s_roll_back(&the_case, first);
         rw_play(&the_case);
+        s_check_nothing_foreign(&the_case);
         bool loose = the_case.theirs > 0;
         char *again = rw_dump(&the_case, loose);
         rw_assert_same(&the_case, "the end, when played again", loose ? loose_end : end, again);
@@ -292,7 +311,7 @@ static void test_back_and_forth(void **state) {
         assert_true(s_did.rollbacks >= 2 * cases && s_did.marks > 8 * cases && s_did.rejects > cases);
         assert_true(s_did.whole > 0 && s_did.mid_run > cases / 2 && s_did.reopened > cases / 2 && s_did.proving > 0);
         assert_true(s_did.with_theirs > cases / 4 && s_did.kept_counters > 0 && s_did.dry > cases / 4);
-        assert_true(s_did.restored > cases && s_did.nothing > 0);
+        assert_true(s_did.restored > cases && s_did.nothing > 0 && s_did.digests > cases && s_did.foreign > 0);
     }
 }
 

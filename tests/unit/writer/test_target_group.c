@@ -8,7 +8,8 @@
  *  batch of its own, where no record waits for another. Then everything must be the same: rows with their ids, id
  *  counters, rejects with their messages and raw bytes, counts, and the books by row. A run is the one before it with
  *  some records changed, moved, doubled, broken or new. In some cases others change rows between the runs; in the rest
- *  both targets are taken back to before everything, where nothing may be left.
+ *  both targets are taken back to before everything, where nothing may be left. What others changed is rejected, kept or
+ *  overwritten, by chance, and must be the same in both; where nobody else writes there is no such thing.
  *
  *  The directed tests look into the target to make sure that the records they are about did wait in a group.
  *
@@ -97,6 +98,10 @@ static const char *const S_BOOKS[] = {
     "SELECT run, table_name, row_id FROM pvrelay_touched ORDER BY run, table_name, row_id",
     "SELECT table_name, row_id, run, source, ordinal FROM pvrelay_made ORDER BY table_name, row_id",
     "SELECT run, state, source, ordinal, \"offset\", outcome FROM pvrelay_run ORDER BY run",
+    "SELECT table_name, row_id, run, source, ordinal, outcome, detail FROM pvrelay_foreign_change ORDER BY run, "
+    "source, "
+    "ordinal, table_name, row_id",
+    "SELECT * FROM pvrelay_finding ORDER BY run, kind, stream, field",
     "SELECT count(*) FROM pragma_foreign_key_check",
 };
 enum { s_books_count = sizeof S_BOOKS / sizeof S_BOOKS[0] };
@@ -217,7 +222,8 @@ typedef struct {
 /* What the cases did, so that a test that tries nothing cannot pass. */
 static struct {
     uint64_t records, rejects, inserted, updated, unchanged;
-    size_t largest; /* group */
+    uint64_t foreign[3]; /* rows, by policy */
+    size_t largest;      /* group */
 } s_did;
 
 static uint64_t s_setting(const char *name, uint64_t standard) {
@@ -420,6 +426,9 @@ static void s_run(s_case_t *self, unsigned number) {
     s_vary(self);
     fx_begin(self->many, id, s_audits, self->count);
     fx_begin(self->one, id, s_audits, self->count);
+    pr_foreign_policy_t policy = (pr_foreign_policy_t)s_chance(self, 3);
+    pr_target_on_foreign_change(self->many->target, policy);
+    pr_target_on_foreign_change(self->one->target, policy);
     s_make_audits(self);
     s_give(self, self->many, 0, s_audits, s_audits);
     s_give(self, self->one, 0, s_audits, 1);
@@ -477,6 +486,9 @@ static void s_count_done(const fx_t *fx) {
     s_did.inserted += s_number(fx, "SELECT sum(inserted) FROM pvrelay_checkpoint");
     s_did.updated += s_number(fx, "SELECT sum(updated) FROM pvrelay_checkpoint");
     s_did.unchanged += s_number(fx, "SELECT sum(unchanged) FROM pvrelay_checkpoint");
+    s_did.foreign[0] += s_number(fx, "SELECT count(*) FROM pvrelay_foreign_change WHERE outcome = 'rejected'");
+    s_did.foreign[1] += s_number(fx, "SELECT count(*) FROM pvrelay_foreign_change WHERE outcome = 'kept'");
+    s_did.foreign[2] += s_number(fx, "SELECT count(*) FROM pvrelay_foreign_change WHERE outcome = 'overwritten'");
 }
 
 static void s_play(uint64_t seed, fx_record_t *made) {
@@ -496,6 +508,8 @@ static void s_play(uint64_t seed, fx_record_t *made) {
         s_run(self, run);
     }
     s_count_done(self->many);
+    if (!self->others) /* what only the export has changed is no foreign change */
+        assert_int_equal(s_number(self->many, "SELECT count(*) FROM pvrelay_foreign_change"), 0);
     fx_close(self->many);
     fx_close(self->one);
     if (!self->others)
@@ -521,6 +535,7 @@ static void test_groups_and_single_records_are_the_same(void **state) {
     if (cases >= s_cases_default) {
         assert_true(s_did.inserted > 50 * cases && s_did.updated > 5 * cases && s_did.unchanged > 50 * cases);
         assert_true(s_did.rejects > 5 * cases);
+        assert_true(s_did.foreign[0] > 0 && s_did.foreign[1] > 0 && s_did.foreign[2] > 0);
         assert_int_equal(s_did.largest, PR_GROUP_MOST);
     }
 }

@@ -220,7 +220,8 @@ static void test_found_through_needs_its_field(void **state) {
     fx->mapping->streams[0].rows[3].through_field = pr_stream_field_index(fx->audits, "id", 2);
     assert_int_equal(pr_target_open(fx->path, fx->migrations, fx->mapping, &fx->target, &err), -PR_E_MAPPING);
     snprintf(text, sizeof text,
-             "%s: stream audits, row intervention: found_through needs field id, which no column copies in a row that is made "
+             "%s: stream audits, row intervention: found_through needs field id, which no column copies in a row that "
+             "is made "
              "whenever this one is; add one",
              fx->mapping->path);
     assert_string_equal(err.text, text);
