@@ -19,6 +19,7 @@
 #include "common/json.h"
 #include "common/lock_wait.h"
 #include "common/message.h"
+#include "common/suggest.h"
 #include "common/text.h"
 #include "common/utf8.h"
 
@@ -349,8 +350,18 @@ static int s_read_setting(pr_config_reader_t *reader, const char *key, const jso
         config->restart = json_is_true(value);
         return json_is_boolean(value) ? 0 : s_wrong(reader, key, "true or false");
     }
-    return pr_error_set(reader->err, PR_E_CONFIG, "%s: unknown setting \"%s\"; see pvrelay-config(5)", reader->path,
-                        key);
+    pr_suggest_t suggest = pr_suggest_begin(key, strlen(key));
+#define X(name, ...) pr_suggest_offer(&suggest, name);
+    PR_CONFIG_NUMBERS(X)
+    PR_CONFIG_WORDS(X)
+    PR_CONFIG_CHOICES(X)
+    PR_CONFIG_PATHS(X)
+#undef X
+    pr_suggest_offer(&suggest, "sources");
+    pr_suggest_offer(&suggest, "run");
+    pr_suggest_offer(&suggest, "restart");
+    return pr_error_set(reader->err, PR_E_CONFIG, "%s: unknown setting \"%s\"%s; see pvrelay-config(5)", reader->path,
+                        key, pr_suggest_text(&suggest));
 }
 
 /*  The run folder of a file directly in /etc/pvrelay, NULL for others. It may be a link to a file elsewhere: its name is
@@ -440,6 +451,22 @@ static int s_check_whole(pr_config_reader_t *reader) {
     return 0;
 }
 
+/* Say why the file is no JSON; the slips that people make in their own words. */
+static int s_not_json(const char *path, const char *absolute, const json_error_t *why, pr_error_t *err) {
+    enum { s_read_bytes = 1 << 16 };
+    char *text = pr_xcalloc(s_read_bytes, 1);
+    FILE *file = fopen(absolute, "rbe");
+    size_t size = file != NULL ? fread(text, 1, s_read_bytes, file) : 0;
+    int line = why->line;
+    const char *slip = why->position > 0 ? pr_suggest_json(text, size, (size_t)why->position, &line) : NULL;
+    int result =
+        pr_error_set(err, PR_E_CONFIG, "%s:%d: not valid JSON: %s", path, line, slip != NULL ? slip : why->text);
+    if (file != NULL)
+        fclose(file);
+    free(text);
+    return result;
+}
+
 static int s_load(const char *path, bool whole, pr_config_t **ret_config, pr_error_t *err) {
     json_error_t json_error;
     char absolute[PATH_MAX];
@@ -447,7 +474,7 @@ static int s_load(const char *path, bool whole, pr_config_t **ret_config, pr_err
         return pr_error_set(err, PR_E_CONFIG, "%s: cannot read the configuration: %s", path, strerror(errno));
     json_t *root = json_load_file(absolute, JSON_REJECT_DUPLICATES, &json_error);
     if (root == NULL)
-        return pr_error_set(err, PR_E_CONFIG, "%s:%d: not valid JSON: %s", path, json_error.line, json_error.text);
+        return s_not_json(path, absolute, &json_error, err);
     pr_config_reader_t reader = {.path = path, .config = pr_config_new(), .err = err};
     reader.config->path = pr_xstrdup(absolute);
     *strrchr(absolute, '/') = '\0';

@@ -21,6 +21,7 @@
 
 #include "common/alloc.h"
 #include "common/mapping_lint.h"
+#include "common/suggest.h"
 
 /* A mapping is written by hand; a file beyond this is something else. */
 #define S_FILE_MAX_BYTES ((size_t)16 << 20)
@@ -159,8 +160,22 @@ static void s_check_keys(s_load_t *load, s_spot_t object, const char *what, cons
     for (size_t i = 0; i < object.at->count; i++) {
         const pr_line_node_t *child = &object.at->children[i];
         if (child->key != NULL && !s_is_known_key(keys, child->key)) {
-            pr_lint_add(&load->lint, child->line, "unknown key \"%s\" in %s, expected one of %s", child->key, what,
-                        keys);
+            pr_suggest_t suggest = pr_suggest_begin(child->key, strlen(child->key));
+            char known[64]; /* each of the keys in turn; kept until the mistake is noted: the best of them is in it */
+            char best[64] = "";
+            for (const char *at = keys; *at != '\0'; at += strspn(at, ", ")) {
+                size_t length = strcspn(at, ",");
+                (void)snprintf(known, sizeof known, "%.*s", (int)length, at);
+                suggest.best = suggest.best != NULL ? best : NULL;
+                pr_suggest_offer(&suggest, known);
+                if (suggest.best == known) {
+                    memcpy(best, known, sizeof best);
+                }
+                at += length;
+            }
+            suggest.best = suggest.best != NULL ? best : NULL;
+            pr_lint_add(&load->lint, child->line, "unknown key \"%s\" in %s%s, expected one of %s", child->key, what,
+                        pr_suggest_text(&suggest), keys);
         }
     }
 }
@@ -334,7 +349,12 @@ static int s_field_index(s_load_t *load, const pr_stream_t *stream, s_spot_t spo
     const char *name = json_string_value(spot.json);
     int index = pr_stream_field_index(stream, name, strlen(name));
     if (index < 0) {
-        S_MISTAKE(load, spot, "unknown field \"%s\", expected a field of stream \"%s\"", name, stream->name);
+        pr_suggest_t suggest = pr_suggest_begin(name, strlen(name));
+        for (size_t i = 0; i < stream->fields_count; i++) {
+            pr_suggest_offer(&suggest, stream->fields[i].name);
+        }
+        S_MISTAKE(load, spot, "unknown field \"%s\"%s, expected a field of stream \"%s\"", name,
+                  pr_suggest_text(&suggest), stream->name);
     }
     return index;
 }
@@ -1090,6 +1110,46 @@ static int s_nul_line(const char *text, size_t size) {
     return 0;
 }
 
+/* Every value that one map knows must be known to the other: a record with it would be rejected for the other's sake. */
+static void s_check_map_knows(s_load_t *load, const pr_line_node_t *maps, const pr_stream_t *stream, int field,
+                              const pr_value_map_t *map, const pr_value_map_t *other) {
+    for (size_t i = 0; i < map->count; i++) {
+        const pr_value_t *from = &map->entries[i].from;
+        if (pr_value_map_get(other, from->text.data, from->text.size) == NULL) {
+            const pr_line_node_t *at = maps != NULL ? pr_line_member(maps, other->name) : NULL;
+            pr_lint_add(&load->lint, at != NULL ? at->line : 0,
+                        "the value map \"%s\" lacks \"%.*s\", which \"%s\" knows, for the same field \"%s\" of stream "
+                        "\"%s\"; expected both to know it, or none",
+                        other->name, (int)from->text.size, from->text.data, map->name, stream->fields[field].name,
+                        stream->name);
+        }
+    }
+}
+
+/* The map of the first column that takes a field through one, and every other one, know the same values. */
+static void s_check_maps_agree(s_load_t *load, const pr_line_node_t *root) {
+    const pr_line_node_t *maps = pr_line_member(root, "value_maps");
+    for (size_t s = 0; s < load->mapping->streams_count; s++) {
+        const pr_stream_t *stream = &load->mapping->streams[s];
+        const pr_value_map_t **first = pr_xcalloc(stream->fields_count + 1, sizeof *first);
+        for (size_t r = 0; r < stream->rows_count; r++) {
+            for (size_t c = 0; c < stream->rows[r].columns_count; c++) {
+                const pr_column_t *column = &stream->rows[r].columns[c];
+                if (column->op != PR_OP_MAP || column->map == NULL || column->field < 0) {
+                    continue;
+                }
+                if (first[column->field] == NULL) {
+                    first[column->field] = column->map;
+                } else if (first[column->field] != column->map) {
+                    s_check_map_knows(load, maps, stream, column->field, first[column->field], column->map);
+                    s_check_map_knows(load, maps, stream, column->field, column->map, first[column->field]);
+                }
+            }
+        }
+        free((void *)first);
+    }
+}
+
 static void s_read_text(s_load_t *load, const char *text, size_t size) {
     json_error_t error;
     int nul_line = s_nul_line(text, size);
@@ -1100,13 +1160,17 @@ static void s_read_text(s_load_t *load, const char *text, size_t size) {
     }
     json_t *json = json_loadb(text, size, JSON_DECODE_ANY, &error);
     if (json == NULL) {
-        pr_lint_add(&load->lint, error.line > 0 ? error.line : 0, "not valid JSON: %s, expected a JSON object",
-                    error.text);
+        int line = error.line > 0 ? error.line : 0;
+        const char *slip = error.position > 0 ? pr_suggest_json(text, size, (size_t)error.position, &line) : NULL;
+        pr_lint_add(&load->lint, line, "not valid JSON: %s, expected a JSON object", slip != NULL ? slip : error.text);
         return;
     }
     pr_line_node_t *lines = pr_line_index_new(text, size);
     pr_lint_duplicate_keys(&load->lint, lines);
     s_read_root(load, (s_spot_t){.json = json, .at = lines});
+    if (load->lint.count == 0) { /* else it may be half there */
+        s_check_maps_agree(load, lines);
+    }
     pr_line_index_destroy(&lines);
     json_decref(json);
 }
@@ -1118,6 +1182,8 @@ int pr_mapping_parse(const char *path, const char *text, size_t size, pr_mapping
 
     load.mapping->path = s_copy(&load, path, strlen(path));
     load.mapping->digest = XXH3_64bits(text, size);
+    load.mapping->text = s_copy(&load, text, size);
+    load.mapping->text_bytes = size;
     s_read_text(&load, text, size);
     pr_lint_sort(&load.lint);
     for (size_t i = 0; report != NULL && i < load.lint.count; i++) {

@@ -140,7 +140,9 @@ typedef struct {
     pr_derived_t *derived;
     size_t derived_count;
     uint64_t digest; /* XXH3-64 of the file's bytes */
-    void *arena;     /* owns every string above */
+    char *text;      /* the file's bytes */
+    size_t text_bytes;
+    void *arena; /* owns every string above */
 } pr_mapping_t;
 
 /* One mistake that lint found. */

@@ -11,6 +11,7 @@
 #include "common/descriptors.h"
 #include "common/lock_wait.h"
 #include "common/log.h"
+#include "common/suggest.h"
 #include "control/interrupt.h"
 #include "control/options.h"
 
@@ -34,6 +35,14 @@ static const pr_command_t *s_find(const char *word) {
             return &s_commands[i];
     }
     return NULL;
+}
+
+static int s_unknown(const char *word, pr_error_t *err) {
+    pr_suggest_t suggest = pr_suggest_begin(word, strlen(word));
+    for (size_t i = 0; i < s_commands_count; i++)
+        pr_suggest_offer(&suggest, s_commands[i].word);
+    pr_suggest_offer(&suggest, "help");
+    return pr_options_wrong("", err, "there is no command \"%s\"%s", word, pr_suggest_text(&suggest));
 }
 
 static void s_overview(void) {
@@ -69,7 +78,7 @@ static int s_help_on(int argc, char **argv) {
     const pr_command_t *command = argc > 1 ? s_find(argv[1]) : NULL;
     pr_error_t err = PR_ERROR_INIT;
     if (argc > 1 && command == NULL) {
-        pr_options_wrong("", &err, "there is no command \"%s\"", argv[1]);
+        s_unknown(argv[1], &err);
         return s_fail(&err);
     }
     if (command != NULL)
@@ -115,7 +124,7 @@ int pr_command_main(int argc, char **argv) {
         return s_help_on(argc - 1, argv + 1);
     const pr_command_t *command = s_find(word);
     if (command == NULL) {
-        pr_options_wrong("", &err, "there is no command \"%s\"", word);
+        s_unknown(word, &err);
         return s_fail(&err);
     }
     if (s_asks_for_help(argc - 1, argv + 1)) {

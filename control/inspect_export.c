@@ -9,6 +9,7 @@
 
 #include "common/alloc.h"
 #include "common/json_record.h"
+#include "common/suggest.h"
 #include "common/text.h"
 #include "control/format.h"
 #include "control/geometry.h"
@@ -311,6 +312,17 @@ static void s_end(pr_inspection_t *self) {
     pr_json_parser_destroy(&self->parser);
 }
 
+static void s_add_unknown(pr_inspection_t *self, const pr_stream_t *stream, size_t f, const pr_value_map_t *map,
+                          const pr_tally_value_t *value) {
+    pr_suggest_t suggest = pr_suggest_begin(value->value, strlen(value->value));
+    for (size_t i = 0; i < map->count; i++) /* what a mapping holds ends with a NUL */
+        pr_suggest_offer(&suggest, map->entries[i].from.text.data);
+    pr_inventory_add_finding(self->inventory,
+                             "%s × %s.%s: the value map %s does not know \"%s\"%s; such records are rejected",
+                             pr_format_count(value->count).text, stream->name, stream->fields[f].name, map->name,
+                             value->value, pr_suggest_text(&suggest));
+}
+
 /* Values that the value map does not know would reject their records. */
 static void s_judge_values(pr_inspection_t *self, size_t s, size_t f) {
     const pr_value_map_t *map = NULL;
@@ -322,10 +334,7 @@ static void s_judge_values(pr_inspection_t *self, size_t s, size_t f) {
         const char *value = all->values[i].value;
         if (strcmp(value, S_NULL) != 0 && strcmp(value, S_MISSING) != 0 &&
             pr_value_map_get(map, value, strlen(value)) == NULL)
-            pr_inventory_add_finding(self->inventory,
-                                     "%s × %s.%s: the value map %s does not know \"%s\"; such records are rejected",
-                                     pr_format_count(all->values[i].count).text, reading->stream->name,
-                                     reading->stream->fields[f].name, map->name, value);
+            s_add_unknown(self, reading->stream, f, map, &all->values[i]);
     }
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/suggest.h"
 #include "common/text.h"
 #include "common/utf8.h"
 
@@ -88,8 +89,12 @@ static int s_take(const pr_option_t *options, size_t count, int argc, char **arg
     const char *equals = strchr(word, '=');
     size_t size = equals != NULL ? (size_t)(equals - word) : strlen(word);
     const pr_option_t *option = s_find(options, count, word, size);
-    if (option == NULL)
-        return pr_options_wrong(argv[0], err, "unknown option %.*s", (int)size, word);
+    if (option == NULL) {
+        pr_suggest_t suggest = pr_suggest_begin(word, size);
+        for (size_t i = 0; i < count; i++)
+            pr_suggest_offer(&suggest, options[i].name);
+        return pr_options_wrong(argv[0], err, "unknown option %.*s%s", (int)size, word, pr_suggest_text(&suggest));
+    }
     if (equals != NULL)
         return s_take_value(argv[0], option, equals + 1, err);
     if (option->kind == PR_OPTION_FLAG) {

@@ -18,12 +18,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "common/alloc.h"
 #include "common/config.h"
 #include "common/daemon.h"
 #include "common/export_cut.h"
 #include "common/json.h"
+#include "common/mapping_lint.h"
 #include "common/sql_open.h"
 #include "control/api_check.h"
 #include "control/command.h"
@@ -41,7 +43,8 @@
 enum {
     s_range_bytes = 1 << 20,
     s_failures_kept = 100000, /* of one range that are looked at one by one */
-    s_timeout_max_s = 3600
+    s_timeout_max_s = 3600,
+    s_mapping_max_bytes = 4 << 20
 };
 
 const char pr_usage_verify[] =
@@ -139,6 +142,75 @@ static int s_load_mapping(s_verify_t *self, pr_error_t *err) {
     return result;
 }
 
+/* The text of the mapping that a run used, if the target keeps it and it is that very one. *Returns new* in ret_text. */
+static int s_kept_text(sqlite3 *db, const char *digest, char **ret_text, size_t *ret_size, pr_error_t *err) {
+    sqlite3_stmt *statement = NULL;
+    char found[17];
+    if (!pr_ledger_has(db, "pvrelay_mapping"))
+        return 0;
+    int result = pr_ledger_prepare(db, "SELECT text FROM pvrelay_mapping WHERE digest = ?1", &statement, err);
+    if (result == 0)
+        sqlite3_bind_text(statement, 1, digest, -1, SQLITE_STATIC);
+    if (result == 0 && (result = pr_ledger_step(db, statement, err)) > 0) {
+        const void *text = sqlite3_column_blob(statement, 0);
+        size_t size = (size_t)sqlite3_column_bytes(statement, 0);
+        snprintf(found, sizeof found, "%016" PRIx64, text != NULL ? (uint64_t)XXH3_64bits(text, size) : 0);
+        result = 0;
+        if (text != NULL && size <= s_mapping_max_bytes && strcmp(found, digest) == 0) {
+            *ret_text = pr_xcalloc(size + 1, 1);
+            memcpy(*ret_text, text, size);
+            *ret_size = size;
+        }
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/*  Is the mapping the one that the newest complete run used? If not, and none was given, take that one, whose text the target
+ *  keeps. It comes from the target, so it is read as any file of somebody else's; and that it was taken is said. */
+static int s_check_mapping(s_verify_t *self, pr_error_t *err) {
+    sqlite3_stmt *statement = NULL;
+    char ours[17], theirs[17] = "", *text = NULL;
+    size_t size = 0;
+    int64_t run = 0;
+    if (!pr_ledger_has(self->db, "pvrelay_run"))
+        return 0;
+    int result = pr_ledger_prepare(self->db,
+                                   "SELECT run, mapping_digest FROM pvrelay_run WHERE state = 'complete' ORDER BY run "
+                                   "DESC LIMIT 1",
+                                   &statement, err);
+    if (result == 0 && (result = pr_ledger_step(self->db, statement, err)) > 0) {
+        run = sqlite3_column_int64(statement, 0);
+        snprintf(theirs, sizeof theirs, "%s", pr_ledger_text(statement, 1));
+        result = 0;
+    }
+    sqlite3_finalize(statement);
+    snprintf(ours, sizeof ours, "%016" PRIx64, self->mapping->digest);
+    if (result < 0 || run == 0 || strcmp(ours, theirs) == 0)
+        return result;
+    if (self->options->mapping == NULL)
+        result = s_kept_text(self->db, theirs, &text, &size, err);
+    if (result == 0 && text != NULL) {
+        pr_mapping_t *kept = NULL;
+        char *path = pr_xasprintf("the mapping of run %" PRId64 " in %s", run, self->options->target);
+        fprintf(stderr,
+                "pvrelay: run %" PRId64 " used another mapping than %s; taken: its text, kept in the target "
+                "(--mapping FILE takes another)\n",
+                run, self->mapping->path);
+        result = pr_mapping_parse(path, text, size, NULL, NULL, &kept, err);
+        if (result == 0) {
+            pr_mapping_destroy(&self->mapping);
+            self->mapping = kept;
+        }
+        free(path);
+    } else if (result == 0) {
+        fprintf(stderr, "pvrelay: %s is not the mapping that run %" PRId64 " used (its digest is %s, that one's %s)\n",
+                self->mapping->path, run, ours, theirs);
+    }
+    free(text);
+    return result;
+}
+
 static int s_open_api(s_verify_t *self, pr_error_t *err) {
     if (self->options->api == NULL)
         return 0;
@@ -161,9 +233,11 @@ static int s_open_exports(s_verify_t *self, const pr_operands_t *operands, pr_er
 static int s_open(s_verify_t *self, const pr_operands_t *operands, pr_error_t *err) {
     int result = s_load_mapping(self, err);
     if (result == 0)
-        result = s_open_api(self, err);
-    if (result == 0)
         result = s_open_target(self, err);
+    if (result == 0)
+        result = s_check_mapping(self, err);
+    if (result == 0)
+        result = s_open_api(self, err);
     if (result == 0)
         result = s_open_exports(self, operands, err);
     if (result == 0)

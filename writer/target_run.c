@@ -184,14 +184,21 @@ static int s_refuse_second(pr_target_t *target, pr_error_t *err) {
                         pr_position_records_before(unfinished.position, target->run_records, target->run_sources));
 }
 
-static int s_insert_run(pr_target_t *target, const pr_target_run_new_t *run, pr_error_t *err) {
+static int s_insert_run(pr_target_t *target, const pr_target_run_new_t *run, int64_t *ret_number, pr_error_t *err) {
     char mapping[17];
     char plan[17];
     snprintf(mapping, sizeof mapping, "%016" PRIx64, target->mapping->digest);
     snprintf(plan, sizeof plan, "%016" PRIx64, pr_plan_digest(run->plan));
-    return pr_target_do(target, PR_SQL_RUN_INSERT, err, "tttttti", run->id,
-                        run->retries_through > 0 ? "retry" : "replay", target->mapping->name, mapping,
-                        pr_null_text_words[run->null_text], plan, run->retries_through);
+    int result =
+        pr_target_do(target, PR_SQL_RUN_INSERT, err, "tttttti", run->id, run->retries_through > 0 ? "retry" : "replay",
+                     target->mapping->name, mapping, pr_null_text_words[run->null_text], plan, run->retries_through);
+    if (result < 0)
+        return result;
+    int64_t number = sqlite3_last_insert_rowid(target->db);
+    pr_value_t text = pr_value_text(target->mapping->text, target->mapping->text_bytes);
+    result = pr_target_do(target, PR_SQL_MAPPING_INSERT, err, "tb", mapping, &text);
+    *ret_number = number;
+    return result;
 }
 
 static int s_insert_source(pr_target_t *target, int64_t run, uint32_t number, const pr_plan_source_t *source,
@@ -283,6 +290,7 @@ int pr_target_build_index(pr_target_t *target, pr_error_t *err) {
 
 int pr_target_run_begin(pr_target_t *target, const pr_target_run_new_t *run, pr_target_run_t *ret_run,
                         pr_error_t *err) {
+    int64_t number = 0;
     int result = pr_target_again(target, err);
     if (result == 0)
         result = pr_target_own_begin(target, err);
@@ -290,8 +298,7 @@ int pr_target_run_begin(pr_target_t *target, const pr_target_run_new_t *run, pr_
         return result;
     result = s_refuse_second(target, err);
     if (result == 0)
-        result = s_insert_run(target, run, err);
-    int64_t number = sqlite3_last_insert_rowid(target->db);
+        result = s_insert_run(target, run, &number, err);
     for (uint32_t i = 0; result == 0 && i < run->plan->count; i++)
         result = s_insert_source(target, number, i, &run->plan->sources[i], err);
     if (result == 0)

@@ -27,6 +27,7 @@
     X(RUN_INSERT,                                                                                                      \
       "INSERT INTO pvrelay_run (id, kind, state, mapping_name, mapping_digest, null_text, plan_digest, started_at, "   \
       "retries_through) VALUES (?1, ?2, 'streaming', ?3, ?4, ?5, ?6, datetime('now'), nullif(?7, 0))")                 \
+    X(MAPPING_INSERT, "INSERT OR IGNORE INTO pvrelay_mapping (digest, text) VALUES (?1, ?2)")                          \
     X(RUN_ABANDON,                                                                                                     \
       "UPDATE pvrelay_run SET state = 'abandoned', ended_at = datetime('now') WHERE run = ?1 AND state IN "            \
       "('streaming', 'proving')")                                                                                      \

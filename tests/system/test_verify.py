@@ -155,6 +155,20 @@ class Verify(unittest.TestCase):
         self.assertGreater(len(wrong), 200)
         self.assertEqual(set(wrong), {("NULL", "'null'")})
 
+    def test_another_mapping_than_the_runs(self):
+        """Without --mapping, the one that the run used is taken from the target, and that is said; not if it was meddled with."""
+        own = self.root / "own.json"
+        own.write_text((ROOT / "mappings/el-to-hub.json").read_text().replace('"luminescence_inequality"', '"uneven"'))
+        self.migrated("--modules", 60, options=("--mapping", own))
+        own.unlink()
+        done = self.verify()
+        self.assertIn("run 1 used another mapping than ", done.stderr)
+        self.assertIn("kept in the target", done.stderr)
+        shipped = self.verify("--mapping", ROOT / "mappings/el-to-hub.json", expect=4)
+        self.assertIn("is not the mapping that run 1 used", shipped.stderr)
+        change(self.target, "UPDATE pvrelay_mapping SET text = replace(text, 'uneven', 'UNEVEN')")
+        self.assertIn("is not the mapping that run 1 used", self.verify(expect=4).stderr)
+
     def test_other_exports(self):
         """A target that a later export was replayed into: the earlier one no longer is what it holds."""
         self.migrated("--preset", "production")

@@ -196,7 +196,7 @@ static void test_mistakes(void **state) {
         const char *text;
         const char *error; /* behind the path */
     } cases[] = {
-        {"{\"target\": \"x\",}", ":1: not valid JSON: string or '}' expected near '}'"},
+        {"{\"target\": \"x\",}", ":1: not valid JSON: a comma before '}', where none may stand"},
         {"[]", ": expected an object"},
         {"{\"sources\": [\"a\"]}", ": \"target\" is missing"},
         {"{\"target\": \"x\"}", ": \"sources\" is missing"},
@@ -222,6 +222,9 @@ static void test_mistakes(void **state) {
         {"{\"sources\": [1]}", ": \"sources\": expected paths, as strings"},
         {"{\"transformers\": 0}", ": \"transformers\": expected a whole number from 1 to 64"},
         {"{\"transformers\": 1.5}", ": \"transformers\": expected a whole number from 1 to 64"},
+        {"{\"target\": \"x\", // no\n}", ":1: not valid JSON: a comment, which JSON has not"},
+        {"{\"target\": \"x\",\n}", ":1: not valid JSON: a comma before '}', where none may stand"},
+        {"{\"nul_text\": 1}", ": unknown setting \"nul_text\" (did you mean null_text?); see pvrelay-config(5)"},
         {"{\"null_text\": \"maybe\"}", ": \"null_text\": expected \"auto\", \"null\" or \"keep\""},
         {"{\"null_text\": true}", ": \"null_text\": expected \"auto\", \"null\" or \"keep\""},
         {"{\"undo\": false}", ": \"undo\": expected \"on\" or \"off\""},
@@ -239,7 +242,7 @@ static void test_mistakes(void **state) {
          ": \"on_reject_limit\" needs a limit, \"max_rejects\""},
         {"{\"restart\": 1}", ": \"restart\": expected true or false"},
         {"{\"run\": \"one\"}", ": \"run\": expected a UUID in lower case"},
-        {"{\"targets\": \"x\"}", ": unknown setting \"targets\"; see pvrelay-config(5)"},
+        {"{\"targets\": \"x\"}", ": unknown setting \"targets\" (did you mean target?); see pvrelay-config(5)"},
         {"{\"target\": \"x\", \"sources\": [\"a\"], \"restart\": true}",
          ": \"restart\" needs \"run\", so that a writer that is started again knows its own run"},
         {"{\"target\": \"x\", \"sources\": [\"a\"], \"window_bytes\": 65536}",

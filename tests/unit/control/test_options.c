@@ -72,6 +72,7 @@ static void test_mistakes(void **state) {
     } cases[] = {
         {{"run", "--nope"}, "unknown option --nope; see `pvrelay help run`"},
         {{"run", "--nope=3"}, "unknown option --nope; see `pvrelay help run`"},
+        {{"run", "--wrod"}, "unknown option --wrod (did you mean --word?); see `pvrelay help run`"},
         {{"run", "-x"}, "unknown option -x; see `pvrelay help run`"},
         {{"run", "--text"}, "--text: its value is missing; see `pvrelay help run`"},
         {{"run", "--text="}, "--text: the value is empty; see `pvrelay help run`"},
