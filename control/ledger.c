@@ -132,7 +132,8 @@ static void s_read_run(sqlite3_stmt *row, pr_ledger_run_t *ret_run) {
     pr_ledger_take(row, 6, run.mapping, sizeof run.mapping);
     pr_ledger_take(row, 7, run.error, sizeof run.error);
     run.seconds = sqlite3_column_double(row, 8);
-    run.outcome = sqlite3_column_type(row, 9) == SQLITE_NULL ? -1 : sqlite3_column_int(row, 9);
+    sqlite3_int64 outcome = sqlite3_column_int64(row, 9);
+    run.outcome = sqlite3_column_type(row, 9) == SQLITE_NULL || outcome < 0 || outcome > UINT8_MAX ? -1 : (int)outcome;
     run.retries_through = sqlite3_column_int64(row, 10);
     run.source = s_count(row, 11);
     run.ordinal = s_count(row, 12);

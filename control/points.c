@@ -49,6 +49,12 @@ static int s_each(pr_points_t *points, sqlite3 *db, const char *sql, s_row_fn *r
     return result;
 }
 
+/* What is none of the values that there are proves nothing. */
+static int s_validated(sqlite3_stmt *row, int column) {
+    sqlite3_int64 value = sqlite3_column_int64(row, column);
+    return value == 1 || value == 2 ? (int)value : 0;
+}
+
 static void s_add_point(pr_points_t *points, sqlite3_stmt *row) {
     /* Grown by doubling: at 0, 1, 2, 4, … there is no room left. */
     size_t count = points->points_count;
@@ -69,7 +75,7 @@ static void s_add_point(pr_points_t *points, sqlite3_stmt *row) {
                           .rejected = s_count(row, 11),
                           .rows_inserted = s_count(row, 12),
                           .rows_updated = s_count(row, 13),
-                          .validated = sqlite3_column_int(row, 15),
+                          .validated = s_validated(row, 15),
                           .undo = sqlite3_column_int(row, 16) != 0,
                           .undo_bytes = s_count(row, 17)};
     pr_ledger_take(row, 14, point->committed_at, sizeof point->committed_at);

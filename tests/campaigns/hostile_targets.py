@@ -54,6 +54,9 @@ def books_value(case, db):
     done = []
     for _ in range(case.chance.randrange(1, 5)):
         table = case.chance.choice(tables)
+        if case.chance.random() < 0.3:  # nothing that its columns must be
+            db.executescript(f'PRAGMA foreign_keys = OFF; CREATE TABLE bare AS SELECT * FROM "{table}"; DROP TABLE "{table}";'
+                             f'ALTER TABLE bare RENAME TO "{table}"')
         column = case.chance.choice([row[1] for row in db.execute(f'PRAGMA table_info("{table}")')])
         value = case.chance.choice([case.chance.choice(TEXTS), case.chance.choice(NUMBERS), None, case.chance.randbytes(case.chance.randrange(40)),
                                     3.5, float("inf"), case.chance.choice(traps(case.folder))])
@@ -166,7 +169,7 @@ def pages(case, target):
     return f"pages, kind {kind}"
 
 
-WAYS = (books_value, books_value, books_index, books_undo, schema_object, schema_text, pages, pages)
+WAYS = (books_value, books_value, books_value, books_index, books_undo, schema_object, schema_text, pages, pages)
 
 
 def spoil(case, target):
