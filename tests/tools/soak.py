@@ -20,10 +20,10 @@ CAMPAIGNS = ROOT / "tests/campaigns"
 
 # Share of the time, and the build it works on; 1 and "test" for a campaign that is not here.
 WEIGHTS = {
-    "fuzz": 10,
+    "fuzz": 12,
     "io_faults": 4,
     "random_faults": 3,
-    "hostile_targets": 3,
+    "hostile_targets": 4,
     "power_loss": 2,
 }
 PRESETS = {"fuzz": "fuzz", "hostile_targets": "asan"}
