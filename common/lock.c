@@ -55,6 +55,11 @@ static int s_try(const char *path, int *ret_fd, long *ret_holder) {
         close(fd);
         return why == EWOULDBLOCK || why == EINTR ? 0 : -why;
     }
+    struct stat status;
+    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_nlink > 1) {
+        close(fd); /* not a file of ours, or somebody else's under this name, too: the pid must not go there */
+        return -EMLINK;
+    }
     if (!s_is_at(fd, path)) {
         *ret_holder = 0;
         close(fd);

@@ -284,6 +284,9 @@ int pr_sql_open(const char *path, pr_sql_mode_t mode, sqlite3 **ret_db, pr_error
     if (!there && mode != PR_SQL_CREATE)
         return pr_error_set(err, PR_E_TARGET, "%s: cannot be opened for %s: %s", path, writes ? "writing" : "reading",
                             strerror(errno));
+    struct stat status;
+    if (!there && lstat(path, &status) == 0 && S_ISLNK(status.st_mode))
+        return pr_error_set(err, PR_E_TARGET, "%s: is a link to a file that is not there; name the file itself", path);
     if (there && !s_may(real, writes ? R_OK | W_OK : R_OK))
         return pr_error_set(err, PR_E_TARGET, "%s: cannot be opened for %s: %s", path, writes ? "writing" : "reading",
                             strerror(errno));

@@ -96,7 +96,7 @@ static void s_set_run(pr_config_t *config, const char *id) {
 
 int pr_begin_choose(pr_config_t *config, pr_error_t *err) {
     sqlite3 *db = NULL;
-    pr_ledger_run_t unfinished;
+    pr_ledger_run_t unfinished = {.number = 0};
     char id[37];
     int result = pr_ledger_open(config->target, &db, err);
     if (result > 0)

@@ -100,6 +100,11 @@ class Surroundings(unittest.TestCase):
             self.assertTrue(stat.S_ISREG((report / name).lstat().st_mode))
         self.assertEqual(sorted(p.name for p in report.iterdir()), sorted(names))
 
+    def test_a_target_that_is_a_link_to_nothing(self):
+        self.target.symlink_to(self.here / "elsewhere.db")
+        self.assertIn("is a link to a file that is not there; name the file itself", self.run_there(expect=5).stderr)
+        self.assertFalse((self.here / "elsewhere.db").exists())
+
     def test_few_descriptors(self):
         def limits(soft, hard):
             return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

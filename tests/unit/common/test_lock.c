@@ -241,8 +241,38 @@ static void test_no_folder(void **state) {
     assert_null(lock);
 }
 
+/* A file that has another name, too, is not ours to write in. */
+static void test_planted_link(void **state) {
+    (void)state;
+    char victim[128];
+    char expected[256];
+    char text[8] = "";
+    pr_lock_t *lock = NULL;
+    pr_error_t err = PR_ERROR_INIT;
+    snprintf(victim, sizeof victim, "%s/victim", s_folder);
+    FILE *file = fopen(victim, "w");
+    assert_non_null(file);
+    fputs("theirs", file);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(link(victim, s_path), 0);
+    assert_int_equal(pr_lock_take(s_path, 0, &lock, &err), -PR_E_TARGET);
+    snprintf(expected, sizeof expected, "%s: cannot make the lock file: Too many links", s_path);
+    assert_string_equal(err.text, expected);
+    unlink(s_path);
+    assert_int_equal(symlink(victim, s_path), 0);
+    assert_int_equal(pr_lock_take(s_path, 0, &lock, NULL), -PR_E_TARGET);
+    file = fopen(victim, "r");
+    assert_non_null(file);
+    assert_int_equal(fread(text, 1, sizeof text, file), 6);
+    fclose(file);
+    assert_string_equal(text, "theirs");
+    unlink(s_path);
+    unlink(victim);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_planted_link),
         cmocka_unit_test(test_holds_our_pid_and_goes),
         cmocka_unit_test(test_second_is_told_the_holder),
         cmocka_unit_test(test_waits_for_a_dying_holder_and_takes_its_file_over),
