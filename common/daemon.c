@@ -29,6 +29,11 @@
  *  if asked to. Each run has sockets of its own, in a ZeroMQ context of its own: nothing of one run can be received in
  *  the next, and the end of the context waits until the old socket files are gone.
  *
+ *  What peers can make us hold: libzmq has bounds for frames and for whole messages that wait, but none for a message that does
+ *  not end, for what is subscribed to, and for connections. So the stage watches its own size: should it grow far beyond what
+ *  its work can need, all its sockets are closed and opened anew, which frees what they held. What was lost with them the
+ *  protocol brings back, as after a crash. Should the size stay, it was the work after all, and the bound is moved.
+ *
  *  Where the time goes: the loop waits in one place, zmq_poll with a timeout. It waits for output if the stage has something
  *  that nobody has room for (want_out, full), else for input; all the rest is work, open and close included.
  *
@@ -38,6 +43,8 @@
 #include "common/daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +79,9 @@ enum {
     s_last_counters_ms = 200, /* that long they may take to leave, should a listener be stuck */
     s_status_ms = 1000,
     s_drain_wait_ms = 2000, /* for a lock, when asked to leave */
-    s_messages_a_turn = 8
+    s_messages_a_turn = 8,
+    s_guard_ms = 10,              /* between looks at our own size */
+    s_spare_bytes = 512 * 1048576 /* beyond what the windows may take */
 };
 
 /* The daemon with what only the recipe needs to know. */
@@ -93,13 +102,18 @@ typedef struct {
     bool waiting;        /* for a lock, as the log says */
     int64_t heard_ms;    /* when PROGRESS was heard last, or the run was taken up */
     int64_t hello_ms, counters_ms, status_ms;
-    pr_error_t heard; /* what went wrong when PROGRESS was heard in the midst of a message */
+    pr_error_t heard;    /* what went wrong when PROGRESS was heard in the midst of a message */
+    int64_t guard_ms;    /* when we last looked at our own size */
+    size_t memory_max;   /* at which the sockets are opened anew; 0: not set yet */
+    unsigned reopenings; /* how often they were */
+    bool reopened;       /* the stage has not been told yet */
     pr_watchdog_t watchdog;
     pr_occupied_t occupied;
     struct stat config_read; /* the file that the configuration was read from */
 } pr_recipe_t;
 
 static void s_publish_counters(pr_recipe_t *recipe, int64_t now_ms);
+static void s_guard_memory(pr_recipe_t *recipe, int64_t now_ms);
 
 int64_t pr_now_ms(void) {
     struct timespec now;
@@ -127,6 +141,7 @@ bool pr_daemon_interrupted(void) {
 void pr_daemon_busy(pr_daemon_t *daemon) {
     pr_recipe_t *recipe = (pr_recipe_t *)daemon;
     int64_t now_ms = pr_now_ms();
+    s_guard_memory(recipe, now_ms);
     if (now_ms - recipe->counters_ms < s_counters_ms)
         return;
     s_publish_counters(recipe, now_ms);
@@ -254,6 +269,70 @@ static int s_open_sockets(pr_recipe_t *recipe, pr_error_t *err) {
     if (daemon->out == NULL)
         daemon->out = daemon->writer;
     return result;
+}
+
+/* Close them, and wait until their files are gone. What lingers has so long. */
+static void s_close_sockets(pr_recipe_t *recipe) {
+    pr_daemon_t *daemon = &recipe->public;
+    if (daemon->out != daemon->writer)
+        zsock_destroy(&daemon->out);
+    daemon->out = NULL;
+    zsock_destroy(&daemon->in);
+    zsock_destroy(&daemon->writer);
+    zsock_destroy(&daemon->progress);
+    zsock_destroy(&recipe->counters);
+    zsys_shutdown();
+}
+
+/* Memory of this process that is its own. 0: not known. */
+static size_t s_own_bytes(void) {
+    char text[128];
+    unsigned long resident = 0;
+    unsigned long shared = 0;
+    int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t got = file >= 0 ? read(file, text, sizeof text - 1) : -1;
+    if (file >= 0)
+        close(file);
+    text[got > 0 ? got : 0] = '\0';
+    if (sscanf(text, "%*u %lu %lu", &resident, &shared) != 2 || shared > resident)
+        return 0;
+    return (resident - shared) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* All connections are given up, and what they held with them. */
+static void s_reopen_sockets(pr_recipe_t *recipe) {
+    pr_daemon_t *daemon = &recipe->public;
+    zsock_t *const sockets[] = {daemon->in, daemon->out, daemon->writer, daemon->progress, recipe->counters};
+    for (size_t i = 0; i < sizeof sockets / sizeof sockets[0]; i++)
+        if (sockets[i] != NULL)
+            zsock_set_linger(sockets[i], 0);
+    s_close_sockets(recipe);
+    s_open_sockets(recipe, &recipe->heard);
+    malloc_trim(0);
+    recipe->reopened = true;
+}
+
+static void s_guard_memory(pr_recipe_t *recipe, int64_t now_ms) {
+    if (now_ms - recipe->guard_ms < s_guard_ms || recipe->public.progress == NULL)
+        return;
+    recipe->guard_ms = now_ms;
+    if (recipe->memory_max == 0)
+        recipe->memory_max = s_spare_bytes + 4 * (size_t)recipe->config->window_bytes;
+    size_t bytes = s_own_bytes();
+    if (bytes <= recipe->memory_max)
+        return;
+    recipe->public.counters.protocol_errors.at[PR_PROTOCOL_MALFORMED]++;
+    s_reopen_sockets(recipe);
+    size_t left = s_own_bytes();
+    if (left > recipe->memory_max / 2)
+        recipe->memory_max = left + s_spare_bytes;
+    recipe->reopenings++;
+    if ((recipe->reopenings & (recipe->reopenings - 1)) == 0) /* 1st, 2nd, 4th, ... */
+        pr_log(PR_LOG_WARNING,
+               "PROTOCOL: this process held %zu MiB, more than its work takes, and %zu without its connections: peers "
+               "made "
+               "it hold the rest; all have been closed and opened anew, %u times so far",
+               bytes >> 20, left >> 20, recipe->reopenings);
 }
 
 static void s_hello(pr_recipe_t *recipe, int64_t now_ms) {
@@ -456,8 +535,26 @@ static void s_seek_writer(pr_recipe_t *recipe, int64_t now_ms) {
     s_look_for_ending(recipe, now_ms);
 }
 
+/* Look at our own size; if the sockets are other ones now, the stage must know. */
+static int s_keep_small(pr_recipe_t *recipe, pr_error_t *err) {
+    s_guard_memory(recipe, pr_now_ms());
+    if (recipe->heard.code != PR_E_OK)
+        return pr_error_set(err, recipe->heard.code, "%s", recipe->heard.text);
+    if (!recipe->reopened)
+        return 0;
+    recipe->reopened = false;
+    if (recipe->public.writer != NULL) { /* to the writer we are as good as new */
+        recipe->public.incarnation += 2;
+        s_hello(recipe, pr_now_ms());
+    }
+    return recipe->ops->on_reopened != NULL ? recipe->ops->on_reopened(recipe->self, err) : 0;
+}
+
 static int s_turn(pr_recipe_t *recipe, bool *more, pr_error_t *err) {
     pr_daemon_t *daemon = &recipe->public;
+    int kept = s_keep_small(recipe, err);
+    if (kept < 0)
+        return kept;
     zmq_pollitem_t items[4] = {{.fd = recipe->signals, .events = ZMQ_POLLIN}};
     int count = 1;
     items[count++] = (zmq_pollitem_t){.socket = zsock_resolve(daemon->progress), .events = ZMQ_POLLIN};
@@ -600,14 +697,7 @@ static void s_close_run(pr_recipe_t *recipe) {
         s_publish_counters(recipe, pr_now_ms());
         daemon->counters.last = 0;
     }
-    if (daemon->out != daemon->writer)
-        zsock_destroy(&daemon->out);
-    daemon->out = NULL;
-    zsock_destroy(&daemon->in);
-    zsock_destroy(&daemon->writer);
-    zsock_destroy(&daemon->progress);
-    zsock_destroy(&recipe->counters);
-    zsys_shutdown();
+    s_close_sockets(recipe);
 }
 
 /* How the run ended for this process, for `systemctl status`, which keeps it. */
@@ -630,6 +720,7 @@ static void s_forget_run(pr_recipe_t *recipe) {
     daemon->outcome = PR_E_OK;
     recipe->writer_incarnation = 0;
     pr_error_clear(&recipe->heard);
+    recipe->reopened = false;
     counters->records_total = counters->window_bytes = counters->checkpoint = counters->validated_checkpoint = 0;
     counters->scanned_bytes = counters->scan_total_bytes = 0;
 }

@@ -48,6 +48,8 @@ typedef struct {
     int (*on_progress)(void *self, const pr_msg_progress_t *progress, bool fresh, pr_error_t *err);
     /* Once a turn, at least every 25 ms. */
     int (*on_turn)(void *self, int64_t now_ms, pr_error_t *err);
+    /* All sockets were closed and opened anew: what was on its way to us or from us is lost. May be NULL. */
+    int (*on_reopened)(void *self, pr_error_t *err);
     /* SIGTERM or SIGINT came: finish what is begun, begin nothing. May be NULL. */
     int (*on_drain)(void *self, pr_error_t *err);
     /* The stage waits for a lock, in the middle of one of the other callbacks: tell those who listen. May be NULL. */

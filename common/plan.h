@@ -10,6 +10,8 @@
 #include "common/error.h"
 #include "common/position.h"
 
+enum { PR_PLAN_MAX_BYTES = 16 << 20 }; /* of a plan as JSON: some ten thousands of exports */
+
 /* Records of one stream in one export file. A file with two streams makes two sources; so does one with result sets of
  * one stream in which the text "null" is not the same. */
 typedef struct {

@@ -10,13 +10,14 @@
 #include "common/descriptors.h"
 
 enum {
-    s_data_hwm = 4,                /* messages of about a mebibyte, on each side of a pipe */
-    s_publish_hwm = 100,           /* small ones; a slow listener loses some */
-    s_linger_ms = 1000,            /* BYE and FAIL shall go out; SUB and PUB have nothing that somebody must get */
-    s_reconnect_ms = 5,            /* a peer that restarts is back in the pipeline at once ... */
-    s_reconnect_max_ms = 100,      /* ... and one that stays away is not polled for nothing */
-    s_descriptors = 16,            /* for a socket, its context and its first connections */
-    s_message_max_bytes = 96 << 20 /* a record of 16 MiB, its rows, and escapes */
+    s_data_hwm = 4,                 /* messages of about a mebibyte, on each side of a pipe */
+    s_publish_hwm = 100,            /* small ones; a slow listener loses some */
+    s_linger_ms = 1000,             /* BYE and FAIL shall go out; SUB and PUB have nothing that somebody must get */
+    s_reconnect_ms = 5,             /* a peer that restarts is back in the pipeline at once ... */
+    s_reconnect_max_ms = 100,       /* ... and one that stays away is not polled for nothing */
+    s_descriptors = 16,             /* for a socket, its context and its first connections */
+    s_message_max_bytes = 96 << 20, /* a record of 16 MiB, its rows, and escapes: all frames of a message together */
+    s_publish_max_bytes = 64 << 10  /* PROGRESS and COUNTERS, and subscriptions to them */
 };
 
 typedef struct {
@@ -36,7 +37,7 @@ static void s_set_options(zsock_t *socket, int type) {
     zsock_set_sndhwm(socket, publishes ? s_publish_hwm : s_data_hwm);
     zsock_set_rcvhwm(socket, publishes ? s_publish_hwm : s_data_hwm);
     zsock_set_linger(socket, type == ZMQ_SUB || type == ZMQ_PUB ? 0 : s_linger_ms);
-    zsock_set_maxmsgsize(socket, s_message_max_bytes);
+    zsock_set_maxmsgsize(socket, publishes ? s_publish_max_bytes : s_message_max_bytes); /* of a frame */
     zsock_set_reconnect_ivl(socket, s_reconnect_ms);
     zsock_set_reconnect_ivl_max(socket, s_reconnect_max_ms);
     if (type == ZMQ_SUB)
@@ -111,6 +112,7 @@ int pr_socket_receive(zsock_t *socket, pr_inbound_t *ret_inbound, pr_error_t *er
     zmq_msg_t frames[PR_MESSAGE_MAX_FRAMES];
     unsigned count = 0;
     unsigned kept = 0;
+    size_t bytes = 0;
     bool more = true;
     while (more) {
         zmq_msg_t frame;
@@ -120,6 +122,7 @@ int pr_socket_receive(zsock_t *socket, pr_inbound_t *ret_inbound, pr_error_t *er
             break; /* the parts of a message come together: only before its first one */
         }
         more = zmq_msg_more(&frame) != 0;
+        bytes += zmq_msg_size(&frame);
         if (kept < PR_MESSAGE_MAX_FRAMES)
             frames[kept++] = frame;
         else
@@ -129,7 +132,9 @@ int pr_socket_receive(zsock_t *socket, pr_inbound_t *ret_inbound, pr_error_t *er
     if (count == 0)
         return 0;
     int result =
-        pr_message_decode(zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]), count, &ret_inbound->message, err);
+        bytes > s_message_max_bytes
+            ? pr_error_set(err, PR_E_PROTOCOL, "a message of more than %d bytes", (int)s_message_max_bytes)
+            : pr_message_decode(zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]), count, &ret_inbound->message, err);
     zmq_msg_close(&frames[0]);
     for (unsigned i = 1; i < kept; i++) {
         if (result == 0)

@@ -291,6 +291,9 @@ static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
     }
     if (result == 0)
         result = pr_plan_to_json(self->plan, &self->plan_json, &self->plan_json_bytes, err);
+    if (result == 0 && self->plan_json_bytes > PR_PLAN_MAX_BYTES)
+        result = pr_error_set(err, PR_E_USAGE, "%u exports are too many for one run; replay them in several",
+                              self->plan->count);
     if (result < 0) {
         void *context = self;
         s_close(&context);

@@ -7,6 +7,7 @@
  *
  *      out[0 .. sent)       sent, not answered
  *      out[sent .. count)   to be sent
+ *      (the validator answers in order: what it leaves out has not reached it, and is sent again)
  *      last                 newest checkpoint put into `out`; beyond it the target is asked
  *      taken[]              verdicts that came, not recorded yet: they join the next batch's transaction
  *
@@ -39,9 +40,11 @@
 
 enum {
     s_out_max = 64,
-    s_patience_ms = 30000, /* without an answer for so long, all is sent again, at the latest */
+    s_patience_ms = 10000, /* without an answer for so long, all is sent again, at the latest */
     s_wait_ms = 50,        /* how long a verdict waits for a batch's transaction */
-    s_refusals_max = 3     /* verdicts about one thing that are not believed: then that is what is recorded */
+    s_list_least_bytes =
+        8 << 20,       /* of what a verdict may list, whatever the batch's size; 1,000 failures are a tenth of it */
+    s_refusals_max = 3 /* verdicts about one thing that are not believed: then that is what is recorded */
 };
 
 /* A commit that is with the validator, or will be. */
@@ -316,10 +319,11 @@ static bool s_refuse(pr_verdicts_t *self, unsigned *refusals, const char *doubt)
 }
 
 /* The verdict's list, or NULL if it is broken. *Returns new*. */
-static pr_proof_list_t *s_unpack(const pr_inbound_t *inbound) {
+static pr_proof_list_t *s_unpack(const pr_verdicts_t *self, const pr_inbound_t *inbound) {
     pr_proof_list_t *list = NULL;
     zmq_msg_t *frame = (zmq_msg_t *)(uintptr_t)&inbound->frames[0];
-    pr_proof_list_unpack(zmq_msg_data(frame), zmq_msg_size(frame), &list, NULL);
+    if (zmq_msg_size(frame) <= s_list_least_bytes + 4 * (size_t)self->daemon->config->batch_bytes)
+        pr_proof_list_unpack(zmq_msg_data(frame), zmq_msg_size(frame), &list, NULL);
     return list;
 }
 
@@ -382,7 +386,7 @@ static int s_take_whole(pr_verdicts_t *self, pr_inbound_t *inbound, bool *ret_wh
     if (self->asked == PR_WHOLE_NONE || verdict->part != self->asked ||
         verdict->nonce != s_nonce(self, 0, self->asked, self->refusals))
         return 0;
-    pr_proof_list_t *list = s_unpack(inbound);
+    pr_proof_list_t *list = s_unpack(self, inbound);
     const char *doubt = "it is no list of failures, findings and tallies";
     int result = list == NULL ? 0 : s_doubt_whole(self, (s_said_t){verdict, list}, &doubt, err);
     s_heard(self);
@@ -404,7 +408,7 @@ static int s_take_commit(pr_verdicts_t *self, size_t at, pr_inbound_t *inbound, 
     pr_out_t *out = &self->out[at];
     if (verdict->nonce != s_nonce_of_commit(self, out))
         return 0;
-    pr_proof_list_t *list = s_unpack(inbound);
+    pr_proof_list_t *list = s_unpack(self, inbound);
     const char *doubt = list == NULL ? "it is no list of failures, findings and tallies"
                                      : s_doubt_commit(self, &out->as, (s_said_t){verdict, list});
     s_heard(self);
@@ -416,7 +420,9 @@ static int s_take_commit(pr_verdicts_t *self, size_t at, pr_inbound_t *inbound, 
         }
         list = s_list_of_doubt(&out->as, doubt);
     }
-    *ret_records = s_take_out(self, at).as.range.count;
+    for (size_t lost = doubt == NULL ? at : 0; lost > 0; lost--)
+        s_ask_again(self, lost - 1); /* asked before this one, and answered before it if the validator had got it */
+    *ret_records = s_take_out(self, s_find(self, verdict->checkpoint)).as.range.count;
     if (self->taken_count == 0)
         self->taken_ms = self->heard_ms;
     self->taken[self->taken_count++] = (pr_taken_t){.checkpoint = verdict->checkpoint, .list = list};

@@ -61,6 +61,7 @@ enum {
     s_gap_ms = 200,
     s_page = 64, /* checkpoints read at a time */
     s_failed_linger_ms = 1000,
+    s_subscriptions_a_turn = 1000,
     s_peers_max = 66
 };
 
@@ -135,7 +136,9 @@ static void s_greet_listeners(pr_writer_t *self) {
     bool new_listener = false;
     zmq_msg_t subscription;
     zmq_msg_init(&subscription);
-    while (zmq_msg_recv(&subscription, zsock_resolve(self->daemon->progress), ZMQ_DONTWAIT) >= 0) {
+    for (unsigned i = 0; i < s_subscriptions_a_turn &&
+                         zmq_msg_recv(&subscription, zsock_resolve(self->daemon->progress), ZMQ_DONTWAIT) >= 0;
+         i++) {
         const uint8_t *bytes = zmq_msg_data(&subscription);
         new_listener = new_listener || (zmq_msg_size(&subscription) > 0 && bytes[0] == 1);
     }
@@ -478,6 +481,11 @@ static int s_begin_run(pr_writer_t *self, const pr_plan_t *plan, pr_error_t *err
 static int s_on_plan(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) {
     pr_error_t dropped = PR_ERROR_INIT;
     pr_plan_t *plan = NULL;
+    if (zmq_msg_size(&inbound->frames[0]) > PR_PLAN_MAX_BYTES) {
+        pr_error_set(&dropped, PR_E_PROTOCOL, "PLAN of more than %d bytes", (int)PR_PLAN_MAX_BYTES);
+        pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_CONTENT, &dropped);
+        return 0;
+    }
     if (pr_plan_from_json(zmq_msg_data(&inbound->frames[0]), zmq_msg_size(&inbound->frames[0]), &plan, &dropped) < 0) {
         pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_CONTENT, &dropped);
         return 0;
@@ -551,6 +559,14 @@ static void s_on_bye(pr_writer_t *self, const pr_message_t *message) {
 }
 
 static int s_on_fail(pr_writer_t *self, const pr_message_t *message, pr_error_t *err) {
+    pr_error_class_t class = pr_error_class(message->fail.code);
+    if (class == PR_CLASS_NONE || class == PR_CLASS_RETRY || class == PR_CLASS_BUG) {
+        /* What a restart mends no stage tells; and what is wrong with it is no reason for us to end. */
+        pr_error_t dropped = PR_ERROR_INIT;
+        pr_error_set(&dropped, PR_E_PROTOCOL, "FAIL with a code that ends no run");
+        pr_daemon_protocol_error(self->daemon, PR_PROTOCOL_CONTENT, &dropped);
+        return 0;
+    }
     s_on_bye(self, message);
     if (s_has_ended(self))
         return 0;
@@ -873,6 +889,17 @@ static void s_on_wait(void *context) {
         s_publish(self);
 }
 
+/* ROWS, COMMITs and VERDICTs on their way are lost. */
+static int s_on_reopened(void *context, pr_error_t *err) {
+    pr_writer_t *self = context;
+    s_publish(self);
+    if (s_has_ended(self))
+        return 0;
+    if (self->state == PR_PROGRESS_STREAMING)
+        s_ask_to_go_back(self, pr_now_ms());
+    return pr_verdicts_send_again(self->verdicts, err);
+}
+
 static int s_on_progress(void *context, const pr_msg_progress_t *progress, bool fresh, pr_error_t *err) {
     (void)context;
     (void)progress;
@@ -897,6 +924,7 @@ const pr_stage_ops_t pr_writer_ops = {
     .on_message = s_on_message,
     .on_progress = s_on_progress,
     .on_turn = s_on_turn,
+    .on_reopened = s_on_reopened,
     .on_drain = s_on_drain,
     .on_wait = s_on_wait,
     .status = s_status,

@@ -533,9 +533,43 @@ static void test_failures_are_believed(void **state) {
     fx_assert_sql(fixture->fx, "SELECT validated FROM pvrelay_checkpoint WHERE checkpoint = 2", "2");
 }
 
+/* A stage that cannot go on ends the run; one that says so of what only it is to mend, or of nothing, ends nothing. */
+static void test_failure_that_is_none(void **state) {
+    fixture_t *fixture = *state;
+    static const uint16_t codes[] = {PR_E_OK, PR_E_INTERNAL, PR_E_INTERRUPTED, 9999};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        pr_error_t err = PR_ERROR_INIT;
+        pr_inbound_t fail = {
+            .message = {
+                .id = PR_MSG_FAIL, .stage = PR_STAGE_READER, .run = fixture->daemon.run, .fail = {.code = codes[i]}}};
+        assert_int_equal(pr_writer_ops.on_message(fixture->writer, &fail, &err), 0);
+        assert_string_equal(s_protocol_error, "FAIL with a code that ends no run");
+        assert_int_equal(s_protocol_errors, i + 1);
+    }
+    fx_assert_sql(fixture->fx, "SELECT state || ifnull(error, '') FROM pvrelay_run", "proving");
+}
+
 /* ---- patience ---- */
 
-/*  What is not answered is asked again after 30 s, with the same nonce; not while the validator says that it is at work on
+/* A commit that the validator passes over has not reached it, but somebody else: it is sent again at once. */
+static void test_what_is_passed_over_is_sent_again(void **state) {
+    fixture_t *fixture = *state;
+    s_turn(fixture);
+    assert_int_equal(s_commits_sent, s_commits);
+    s_prove(fixture, 1, PR_WHOLE_NONE);
+    s_prove(fixture, 4, PR_WHOLE_NONE);
+    s_turn(fixture);
+    assert_int_equal(s_commits_sent, s_commits + 2);
+    for (int64_t i = 5; i <= s_commits; i++)
+        s_prove(fixture, i, PR_WHOLE_NONE);
+    s_prove(fixture, 2, PR_WHOLE_NONE);
+    s_prove(fixture, 3, PR_WHOLE_NONE);
+    s_turn(fixture);
+    assert_int_equal(s_commits_sent, s_commits + 2);
+    fx_assert_sql(fixture->fx, "SELECT count(*) FROM pvrelay_checkpoint WHERE kind = 'batch' AND validated <> 1", "0");
+}
+
+/*  What is not answered is asked again after 10 s, with the same nonce; not while the validator says that it is at work on
  *  it, and that it is at work on something else is no reason. */
 static void test_a_validator_at_work_is_not_asked_again(void **state) {
     fixture_t *fixture = *state;
@@ -557,7 +591,7 @@ static void test_a_validator_at_work_is_not_asked_again(void **state) {
     }
     assert_int_equal(s_finish_sent, 1);
     working.message.working.nonce++;
-    for (unsigned seconds = 0; seconds < 30; seconds++) {
+    for (unsigned seconds = 0; seconds < 10; seconds++) {
         assert_int_equal(s_finish_sent, 1);
         s_now_ms += 1000;
         assert_int_equal(pr_writer_ops.on_message(fixture->writer, &working, &err), 0);
@@ -596,6 +630,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_forged_verdicts_are_not_believed, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_lazy_validator_ends_the_run_with_failures, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_failures_are_believed, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(test_failure_that_is_none, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_passed_over_is_sent_again, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_a_validator_at_work_is_not_asked_again, s_setup, s_teardown),
     };
     pr_sql_alive(s_go_on, NULL); /* before the fixture's first use of SQLite */
