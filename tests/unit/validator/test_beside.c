@@ -186,7 +186,7 @@ static void test_given_up(void **state) {
     pr_proof_list_t *list = pr_proof_list_new(10);
     assert_int_equal(pr_beside_begin(s_path, s_for_ever, NULL, &beside, &err), 0);
     pr_sql_alive(s_stop, NULL);
-    assert_int_equal(pr_beside_end(&beside, list, &err), -PR_E_TARGET);
+    assert_int_equal(pr_beside_end(&beside, list, &err), -PR_E_INTERRUPTED);
     assert_non_null(strstr(err.text, "interrupted"));
     pr_proof_list_destroy(&list);
 }
