@@ -15,6 +15,7 @@
 #include "transformer/transform.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #include "common/error.h"
 #include "common/json_record.h"
 #include "common/rows.h"
+#include "common/suggest.h"
 #include "common/value.h"
 
 /* Integers up to this are exact in the exporter's JavaScript numbers. */
@@ -240,6 +242,28 @@ static bool s_is_mapped(const pr_stream_t *stream, int index) {
             }
         }
     }
+    return false;
+}
+
+/*  What is wrong, and where: jansson says it better than who looks for speed, and a malformed record is rare. Of its words
+ *  only those before "near" are taken, which are its own. If it finds nothing wrong, nothing more is told. */
+static bool s_reject_malformed(pr_transformer_t *self, const char *record, size_t size) {
+    s_reject_t *reject = &self->reject;
+    json_error_t why;
+    s_reject(self, PR_R_MALFORMED_JSON, NULL);
+    json_t *json = json_loadb(record, size, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
+    if (json == NULL && why.position >= 0) {
+        int line = 0;
+        const char *slip = pr_suggest_json(record, size, (size_t)why.position, &line);
+        const char *near = strstr(why.text, " near ");
+        snprintf(reject->detail_text, sizeof(reject->detail_text), "%.*s, before byte %d of the record",
+                 slip != NULL   ? (int)strlen(slip)
+                 : near != NULL ? (int)(near - why.text)
+                                : (int)strlen(why.text),
+                 slip != NULL ? slip : why.text, why.position + 1);
+        reject->detail = reject->detail_text;
+    }
+    json_decref(json);
     return false;
 }
 
@@ -583,6 +607,9 @@ static bool s_accept(pr_transformer_t *self, s_stream_t *stream, bool null_text,
 
     self->pending_count = 0;
     int reason = pr_json_parse_record(self->parser, record, slice.length, &fields, &count);
+    if (reason == PR_R_MALFORMED_JSON) {
+        return s_reject_malformed(self, record, slice.length);
+    }
     if (reason != 0) {
         return s_reject(self, (pr_reject_reason_t)reason, NULL);
     }

@@ -18,8 +18,9 @@
 /* Every operation on every type; a is always wanted first so that the order of checks shows. */
 static const char s_mapping_text[] =
     "{ \"pvrelay_mapping\": 1, \"name\": \"ops\","
-    "  \"value_maps\": { \"word\": { \"ok\": \"fine\", \"null\": \"never\", \"\": \"empty\" }, \"number\": { \"ok\": 7 "
-    "} },"
+    "  \"value_maps\": { \"word\": { \"ok\": \"fine\", \"null\": \"never\", \"\": \"empty\" }, \"number\": { \"ok\": "
+    "7, "
+    "  \"null\": 8, \"\": 9 } },"
     "  \"streams\": [ {"
     "    \"name\": \"ops\", \"recognise\": [\"k\"], \"key\": [\"k\"], \"unknown_fields\": \"reject\","
     "    \"fields\": { \"k\": { \"type\": \"text\" }, \"i\": { \"type\": \"integer\", \"nullable\": true },"
@@ -265,7 +266,9 @@ static void test_null_text(void **state) {
     /* Where it is kept, it is text, and that is told. */
     assert_string_equal(s_ops(false, K, "\"null\"", "null", OK, DAY, "3", "4"),
                         "reject wrong_type i 'null', expected an integer\n");
-    assert_string_equal(s_ops(false, K, "null", "null", "\"null\"", DAY, "3", "4"), "reject unknown_value m 'null'\n");
+    assert_string_equal(s_ops(false, K, "null", "null", "\"null\"", DAY, "3", "4"),
+                        "main('a b', ^, NULL, 'con', -5, 2.5, 'never', 8, '2024-02-29', 3)\n"
+                        "note null_text_kept m 1 from 0\n");
     assert_string_equal(s_ops(false, K, "null", "null", OK, "\"null\"", "3", "4"), "reject bad_date d 'null'\n");
     assert_string_equal(s_one((s_setting_t){s_mapping, 1, false}, "{\"a\":\"null\",\"b\":\"null\"}"),
                         "row('null', 'null', 'null!')\n"
@@ -281,8 +284,8 @@ static void test_maps(void **state) {
     assert_string_equal(s_ops(true, K, "null", "null", "\"ok\\u0000\"", DAY, "3", "4"),
                         "reject unknown_value m 'ok\\x00'\n");
     assert_string_equal(s_ops(true, K, "null", "null", "null", DAY, "3", "4"), "reject unknown_value m NULL\n");
-    /* Known to the first map, not to the second: the row begun is taken back. */
-    assert_string_equal(s_ops(true, K, "1", "null", "\"\"", DAY, "3", "4"), "reject unknown_value m ''\n");
+    /* The row begun is taken back. */
+    assert_string_equal(s_ops(true, K, "1", "null", "\"gone\"", DAY, "3", "4"), "reject unknown_value m 'gone'\n");
     assert_string_equal(s_ops(true, K, "null", "null", "1", DAY, "3", "4"), "reject unknown_value m 1\n");
 }
 
@@ -323,15 +326,20 @@ static void test_keys(void **state) {
     assert_string_equal(s_one(loose, "{\"z\":[1,{}],\"b\":\"x\",\"y\":1,\"a\":\"k\"}"),
                         "row('k', 'x', 'x!')\nnote unknown_field - 1 from 0\n");
     assert_string_equal(s_one(loose, "{\"z\":1,\"b\":\"x\",\"z\":1,\"a\":\"k\"}"), "reject duplicate_key z -\n");
-    assert_string_equal(s_one(loose, "{\"z\":[1 2],\"b\":\"x\",\"a\":\"k\"}"), "reject malformed_json - -\n");
+    assert_string_equal(s_one(loose, "{\"z\":[1 2],\"b\":\"x\",\"a\":\"k\"}"),
+                        "reject malformed_json - ']' expected, before byte 10 of the record\n");
     assert_string_equal(s_one(loose, "{\"z\":1}"), "reject missing_field a -\n");
 }
 
 static void test_broken_records(void **state) {
     s_setting_t ops = {s_mapping, 0, true};
     (void)state;
-    assert_string_equal(s_one(ops, "{\"k\":\"a\""), "reject malformed_json - -\n");
-    assert_string_equal(s_one(ops, ""), "reject malformed_json - -\n");
+    assert_string_equal(s_one(ops, "{\"k\":\"a\""),
+                        "reject malformed_json - '}' expected, before byte 9 of the record\n");
+    assert_string_equal(
+        s_one(ops, "{\"k\":\"a\",}"),
+        "reject malformed_json - a comma before '}', where none may stand, before byte 11 of the record\n");
+    assert_string_equal(s_one(ops, ""), "reject malformed_json - '[' or '{' expected, before byte 1 of the record\n");
     assert_string_equal(s_one(ops, "{\"k\":\"\xff\"}"), "reject bad_utf8 - -\n");
 }
 
