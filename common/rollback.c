@@ -53,6 +53,7 @@
 #include "common/rollback_table.h"
 #include "common/sql_busy.h"
 #include "common/sql_open.h"
+#include "common/sql_place.h"
 #include "common/sql_text.h"
 #include "common/sql_value.h"
 #include "common/undo.h"
@@ -70,6 +71,7 @@ typedef struct {
     int64_t checkpoint; /* whose changes are being played back */
     bool whole;         /* its run is taken back as a whole */
     bool applying;
+    pr_sql_place_t place;
     pr_error_t *err;     /* of the caller */
     pr_error_t callback; /* of the conflict handler, which can only say "abort" */
 } s_way_t;
@@ -127,7 +129,10 @@ static int s_begin(s_way_t *way) {
     int result = s_exec(way, way->db, "BEGIN IMMEDIATE");
     if (result == 0)
         result = s_exec(way, way->before, "BEGIN");
-    return result == 0 ? s_exec(way, way->before, "SELECT count(*) FROM sqlite_master") : result;
+    if (result == 0)
+        result = s_exec(way, way->before, "SELECT count(*) FROM sqlite_master");
+    way->place = pr_sql_place_take(way->db, way->path);
+    return result;
 }
 
 /* ---- conflicts ---- */
@@ -545,12 +550,16 @@ static int s_roll_back(s_way_t *way) {
 }
 
 static int s_end(s_way_t *way, int result) {
+    bool lost = false;
     pr_keep_destroy(&way->keep); /* its statements must be gone before the transaction is */
     if (way->before != NULL)
         sqlite3_exec(way->before, "ROLLBACK", NULL, NULL, NULL);
     if (result == 0 && !way->options->dry_run) {
         pr_fault("rollback.before-commit");
-        result = s_exec(way, way->db, "COMMIT");
+        result = pr_sql_place_check(way->db, way->path, &way->place, way->err);
+        lost = result < 0;
+        if (result == 0)
+            result = s_exec(way, way->db, "COMMIT");
         if (result == 0)
             pr_fault("rollback.after-commit");
     }
@@ -558,6 +567,8 @@ static int s_end(s_way_t *way, int result) {
         sqlite3_exec(way->db, "ROLLBACK", NULL, NULL, NULL);
     pr_playback_tables_clear(&way->tables);
     sqlite3_close(way->before);
+    if (lost)
+        pr_sql_place_leave(way->db);
     sqlite3_close(way->db);
     return result;
 }

@@ -330,6 +330,8 @@ static int s_begin(pr_proof_t *proof, const char *who, pr_range_t range, pr_erro
     int result = pr_proof_check_range(proof, who, range, err);
     if (result == 0)
         result = pr_proof_stream_open(proof, proof->sources[range.source].stream, err);
+    if (result == 0)
+        result = pr_sql_place_check(proof->db, proof->path, &proof->place, err);
     return result == 0 ? pr_database_exec(proof->db, proof->path, "BEGIN", err) : result;
 }
 

@@ -113,10 +113,12 @@ static pr_proof_t *s_new(const char *target, const pr_mapping_t *mapping) {
 
 /* Hand the proof out if it came out well. */
 static int s_opened(pr_proof_t *proof, int result, pr_proof_t **ret_proof) {
-    if (result != 0)
-        pr_proof_destroy(&proof);
-    else
+    if (result == 0) {
+        proof->place = pr_sql_place_take(proof->db, proof->path);
         *ret_proof = proof;
+    } else {
+        pr_proof_destroy(&proof);
+    }
     return result;
 }
 

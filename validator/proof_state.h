@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/sql_place.h"
 #include "validator/inverse.h"
 #include "validator/legacy_parser.h"
 #include "validator/proof.h"
@@ -49,6 +50,7 @@ typedef struct {
 
 struct pr_proof {
     sqlite3 *db;
+    pr_sql_place_t place;
     char *path; /* of the target */
     const pr_mapping_t *mapping;
     bool of_run;            /* of a run; else of exports */

@@ -364,7 +364,9 @@ static int s_check_content(pr_proof_t *proof, pr_groups_t *groups, pr_proof_list
 /* The content but for its references. */
 static int s_prove_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
     pr_groups_t *groups = pr_xcalloc(proof->mapping->streams_count + 1, sizeof *groups);
-    int result = pr_database_exec(proof->db, proof->path, S_TABLES, err);
+    int result = pr_sql_place_check(proof->db, proof->path, &proof->place, err);
+    if (result == 0)
+        result = pr_database_exec(proof->db, proof->path, S_TABLES, err);
     if (result == 0)
         result = pr_database_exec(proof->db, proof->path, "BEGIN", err);
     if (result == 0) {

@@ -39,7 +39,8 @@ typedef struct {
     int outcome;            /* exit code; -1 while not ended */
 } pr_target_run_t;
 
-/*  Open a target, take its lock (waits as common/lock_wait.h says; -PR_E_TARGET_LOCKED names the holder), apply the
+/*  Open a target. A file that is not there, an empty one, and a HUB without our books are only looked at, and stay as they
+ *  are until pr_target_run_begin; a file that was made then, and in which no run began, destroy takes away. It takes the lock (waits as common/lock_wait.h says; -PR_E_TARGET_LOCKED names the holder), apply the
  *  migrations to a fresh database (none of its own tables), add only the bookkeeping to one with tables, check that
  *  every mapped table and column is there (-PR_E_TARGET_SCHEMA lists all that lack, but for optional ones, which are
  *  then left out), turn triggers off on this connection, foreign_keys on, WAL, synchronous NORMAL. mapping: borrowed

@@ -145,7 +145,7 @@ static int s_read_counts(pr_target_t *target, pr_target_run_t *run, pr_error_t *
 int pr_target_run_find(pr_target_t *target, const char *id, pr_target_run_t *ret_run, pr_error_t *err) {
     assert(!target->batch.open);
     int result = pr_target_again(target, err);
-    if (result < 0)
+    if (result < 0 || !target->ready) /* no books, no run */
         return result;
     pr_target_run_t run;
     memset(&run, 0, sizeof run);
@@ -293,6 +293,8 @@ int pr_target_run_begin(pr_target_t *target, const pr_target_run_new_t *run, pr_
     int64_t number = 0;
     int result = pr_target_again(target, err);
     if (result == 0)
+        result = pr_target_get_ready(target, err);
+    if (result == 0)
         result = pr_target_own_begin(target, err);
     if (result < 0)
         return result;
@@ -306,6 +308,7 @@ int pr_target_run_begin(pr_target_t *target, const pr_target_run_new_t *run, pr_
     result = pr_target_own_end(target, result, err);
     if (result < 0)
         return result;
+    target->has_run = true;
     result = pr_target_run_find(target, run->id, ret_run, err);
     return result < 0 ? result : 0;
 }
@@ -328,6 +331,8 @@ int pr_target_run_abandon(pr_target_t *target, int64_t run, pr_error_t *err) {
 int pr_target_run_stopped(pr_target_t *target, int64_t run, const char *text, double seconds, pr_error_t *err) {
     assert(!target->batch.open);
     int result = pr_target_again(target, err);
+    if (result == 0)
+        result = pr_target_check_place(target, err);
     if (result == 0)
         result = pr_target_commit_to_disk(target, true, err);
     return result < 0 ? result : pr_target_do(target, PR_SQL_RUN_STOPPED, err, "itd", run, text, seconds);

@@ -38,6 +38,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/fault.h"
@@ -213,10 +215,75 @@ static int s_prepare(pr_target_t *target, pr_error_t *err) {
     return pr_target_rows_prepare(target, err);
 }
 
+static int s_keep_undo(pr_target_t *target, pr_error_t *err) {
+    const char **tables = pr_xcalloc(target->tables_count, sizeof *tables);
+    for (size_t i = 0; i < target->tables_count; i++)
+        tables[i] = target->tables[i].name;
+    int result = pr_undo_new(target->db, tables, target->tables_count, &target->undo, err);
+    free(tables);
+    return result;
+}
+
+int pr_target_get_ready(pr_target_t *target, pr_error_t *err) {
+    int result = 0;
+    if (target->ready)
+        return 0;
+    if (target->db == NULL) {
+        target->made = access(target->path, F_OK) < 0 && errno == ENOENT;
+        result = s_connect(target, err);
+        if (target->db != NULL)
+            target->place = pr_sql_place_take(target->db, target->path);
+    }
+    if (result == 0)
+        result = s_schema(target, target->migrations, err);
+    if (result == 0)
+        result = s_settings(target, err);
+    if (result == 0)
+        result = s_prepare(target, err);
+    if (result < 0)
+        return result;
+    target->place = pr_sql_place_take(target->db, target->path);
+    target->ready = true;
+    return target->wants_undo ? s_keep_undo(target, err) : 0;
+}
+
+/* Does it hold our books? Returns 1, 0 or <0. */
+static int s_has_books(pr_target_t *target, pr_error_t *err) {
+    sqlite3_stmt *statement = NULL;
+    int step = SQLITE_ERROR;
+    if (sqlite3_prepare_v2(target->db, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'pvrelay_run'", -1,
+                           &statement, NULL) == SQLITE_OK)
+        step = sqlite3_step(statement);
+    int result = step == SQLITE_ROW ? 1 : 0;
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        result = pr_target_fail(target, err, "looking for the books");
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/*  What is there? A file that is not, an empty one, and a HUB that has never seen us stay as they are until a run begins:
+ *  an export that is refused leaves no trace. What can be refused at once is. */
+static int s_look(pr_target_t *target, pr_error_t *err) {
+    struct stat status;
+    pr_migrate_state_t state = PR_MIGRATE_FRESH;
+    if (stat(target->path, &status) < 0 && errno == ENOENT)
+        return 0;
+    int result = s_connect(target, err);
+    if (result == 0)
+        result = pr_migrate_state(target->db, &state, err);
+    int books = result == 0 ? s_has_books(target, err) : result;
+    if (books < 0)
+        return books;
+    if (books == 0 && state == PR_MIGRATE_ADOPTED)
+        return pr_target_schema_check(target, err);
+    return books == 0 && state == PR_MIGRATE_FRESH ? 0 : pr_target_get_ready(target, err);
+}
+
 int pr_target_open(const char *path, const char *migrations, const pr_mapping_t *mapping, pr_target_t **ret_target,
                    pr_error_t *err) {
     pr_target_t *target = pr_xcalloc(1, sizeof *target);
     target->path = pr_xstrdup(path);
+    target->migrations = pr_xstrdup(migrations);
     target->mapping = mapping;
     target->cache = pr_id_cache_new(CACHE_ENTRIES, CACHE_BYTES);
     target->touched = pr_id_set_new(TOUCHED_ENTRIES);
@@ -225,13 +292,7 @@ int pr_target_open(const char *path, const char *migrations, const pr_mapping_t 
     int result = pr_lock_take(lock, pr_lock_wait_limit_ms(), &target->lock, err);
     free(lock);
     if (result == 0)
-        result = s_connect(target, err);
-    if (result == 0)
-        result = s_schema(target, migrations, err);
-    if (result == 0)
-        result = s_settings(target, err);
-    if (result == 0)
-        result = s_prepare(target, err);
+        result = s_look(target, err);
     if (result == 0)
         *ret_target = target;
     else
@@ -251,24 +312,31 @@ void pr_target_destroy(pr_target_t **target) {
     pr_target_group_destroy(&dying->group);
     for (int i = 0; i < PR_SQL_COUNT; i++)
         sqlite3_finalize(dying->fixed[i]);
+    if (dying->lost)
+        pr_sql_place_leave(dying->db);
     sqlite3_close(dying->db);
+    if (dying->made && !dying->has_run)
+        pr_sql_place_remove(dying->path, &dying->place);
     pr_lock_release(&dying->lock);
     pr_id_cache_destroy(&dying->cache);
     pr_id_set_destroy(&dying->touched);
     free(dying->batch.stream);
     free(dying->run_records);
+    free(dying->migrations);
     free(dying->path);
     free(dying);
     *target = NULL;
 }
 
-int pr_target_keep_undo(pr_target_t *target, pr_error_t *err) {
-    const char **tables = pr_xcalloc(target->tables_count, sizeof *tables);
-    for (size_t i = 0; i < target->tables_count; i++)
-        tables[i] = target->tables[i].name;
-    int result = pr_undo_new(target->db, tables, target->tables_count, &target->undo, err);
-    free(tables);
+int pr_target_check_place(pr_target_t *target, pr_error_t *err) {
+    int result = pr_sql_place_check(target->db, target->path, &target->place, err);
+    target->lost = target->lost || result < 0;
     return result;
+}
+
+int pr_target_keep_undo(pr_target_t *target, pr_error_t *err) {
+    target->wants_undo = true;
+    return target->ready ? s_keep_undo(target, err) : 0;
 }
 
 void pr_target_on_foreign_change(pr_target_t *target, pr_foreign_policy_t policy) {
@@ -292,6 +360,8 @@ int pr_target_stick(pr_target_t *target, int result, const pr_error_t *local, pr
 }
 
 void pr_target_roll_back(pr_target_t *target) {
+    if (!target->ready)
+        return;
     /* SQLite may have rolled back itself (a full disk), or not (a failed COMMIT): only autocommit tells. */
     if (sqlite3_get_autocommit(target->db) == 0) {
         sqlite3_step(target->fixed[PR_SQL_ROLLBACK]);
@@ -308,7 +378,9 @@ void pr_target_roll_back(pr_target_t *target) {
 }
 
 int pr_target_commit(pr_target_t *target, pr_error_t *err) {
-    int result = pr_target_do(target, PR_SQL_COMMIT, err, "");
+    int result = pr_target_check_place(target, err);
+    if (result == 0)
+        result = pr_target_do(target, PR_SQL_COMMIT, err, "");
     if (result < 0)
         pr_target_roll_back(target);
     return result;

@@ -12,6 +12,7 @@
 #include "common/foreign_change.h"
 #include "common/lock.h"
 #include "common/mapping.h"
+#include "common/sql_place.h"
 #include "common/undo.h"
 #include "writer/row_digest.h"
 #include "writer/target.h"
@@ -147,6 +148,13 @@ struct pr_target {
     pr_id_cache_t *cache;
     pr_id_set_t *touched;
     struct pr_target_group *group;
+    char *migrations;
+    bool ready;   /* open, with all that a run needs; else nothing has been changed yet */
+    bool made;    /* there was no such file */
+    bool has_run; /* of one that was made: it is worth keeping */
+    bool wants_undo;
+    bool lost; /* the file at the path is another one, or none */
+    pr_sql_place_t place;
     int64_t data_version;
     pr_target_batch_t batch;
     pr_error_t sticky;
@@ -160,6 +168,13 @@ struct pr_target {
  *  what to do. */
 int pr_target_fail(pr_target_t *target, pr_error_t *err, const char *doing_format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/*  Make of a target that was only looked at one that a run can be begun in: the file, if there is none, our books, the
+ *  settings. Nothing if that is done. What it made is taken away again by destroy, unless a run was begun. */
+int pr_target_get_ready(pr_target_t *target, pr_error_t *err);
+
+/* Is the file that is open still the one at the path? 0 or -PR_E_TARGET. */
+int pr_target_check_place(pr_target_t *target, pr_error_t *err);
 
 /* Keep a failure: from here on every call but rollback returns it. result and local: of what failed, or 0. */
 int pr_target_stick(pr_target_t *target, int result, const pr_error_t *local, pr_error_t *err);

@@ -98,6 +98,7 @@ int main(int argc, char **argv) {
     uint64_t per_audit = argc > 2 ? strtoull(argv[2], NULL, 10) : 500;
     fx_t *fx = fx_new();
     fx_open(fx);
+    fx_ready(fx);
     if (argc > 3 && strcmp(argv[3], "undo") == 0)
         assert_int_equal(pr_target_keep_undo(fx->target, NULL), 0);
     s_pass(fx, "00000000-0000-4000-8000-000000000001", rows, per_audit, "first load");

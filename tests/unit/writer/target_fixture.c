@@ -46,6 +46,12 @@ void fx_open(fx_t *fx) {
     assert_int_equal(result, 0);
 }
 
+void fx_ready(fx_t *fx) {
+    pr_error_t err = PR_ERROR_INIT;
+    assert_int_equal(pr_target_get_ready(fx->target, &err), 0);
+    fx->target->has_run = true; /* it is to stay */
+}
+
 void fx_close(fx_t *fx) {
     pr_target_destroy(&fx->target);
 }

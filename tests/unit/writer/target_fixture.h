@@ -42,6 +42,8 @@ void fx_destroy(fx_t **fx);
 
 /* Open the target (asserts that it works) and close it. */
 void fx_open(fx_t *fx);
+/* As if a run had begun once: with all tables. */
+void fx_ready(fx_t *fx);
 void fx_close(fx_t *fx);
 
 /* Begin a run of `audits` and then `modules` records (asserts that it works): fx->run. */

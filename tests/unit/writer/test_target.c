@@ -222,6 +222,7 @@ static void test_ensured_rows_are_made_once_and_never_changed(void **state) {
     fx_t *fx = *state;
     fx_record_t records[3];
     fx_open(fx);
+    fx_ready(fx);
     fx_sql(fx, "INSERT INTO users (email, name, role) VALUES ('adrien@example.org', 'Adrien', 'admin')");
     fx_begin(fx, S_RUN_1, 2, 3);
     fx_audit_t audit = fx_audit("tok");
@@ -341,6 +342,7 @@ static void test_unique_failure_on_another_column(void **state) {
     fx_t *fx = *state;
     fx_record_t records[2];
     fx_open(fx);
+    fx_ready(fx);
     fx_sql(fx, "CREATE UNIQUE INDEX one_place ON el_modules (el_audit_id, string_number, position_in_string)");
     fx_begin(fx, S_RUN_1, 1, 2);
     fx_audit_t audit = fx_audit("tok");
@@ -728,6 +730,7 @@ static void test_made_rows(void **state) {
         "|| source || ' ' || ordinal, ';') FROM pvrelay_made";
     fx_record_t records[3];
     fx_open(fx);
+    fx_ready(fx);
     fx_sql(fx, "INSERT INTO clients (id, name) VALUES (7, 'somebody''s own')");
     fx_begin(fx, S_RUN_1, 3, 2);
     fx_audit_t audits[2] = {fx_audit("tok"), fx_audit("tok2")};
@@ -856,6 +859,46 @@ static void test_retry_marks_what_it_tried_again(void **state) {
                   "retry 3 1");
 }
 
+/* ---- the file ---- */
+
+static void test_made_when_a_run_begins(void **state) {
+    fx_t *fx = *state;
+    pr_target_run_t run;
+    fx_open(fx);
+    assert_int_equal(pr_target_keep_undo(fx->target, NULL), 0);
+    assert_int_equal(pr_target_run_find(fx->target, NULL, &run, NULL), 0);
+    assert_int_equal(pr_target_run_find(fx->target, S_RUN_1, &run, NULL), 0);
+    assert_int_equal(access(fx->path, F_OK), -1);
+    pr_target_batch_rollback(fx->target); /* as when the run fails */
+    fx_close(fx);
+    assert_int_equal(access(fx->path, F_OK), -1);
+    fx_open(fx);
+    assert_int_equal(pr_target_keep_undo(fx->target, NULL), 0);
+    fx_begin(fx, S_RUN_1, 1, 1);
+    fx_close(fx);
+    assert_int_equal(access(fx->path, F_OK), 0);
+}
+
+/* The file was made, and no run began in it. */
+static void test_made_in_vain(void **state) {
+    fx_t *fx = *state;
+    pr_error_t err = PR_ERROR_INIT;
+    char path[300];
+    pr_target_t *target = NULL;
+    assert_int_equal(pr_target_open(fx->path, "/proc/none", fx->mapping, &target, &err), 0);
+    pr_plan_t *plan = pr_plan_new();
+    pr_target_run_new_t run = {.id = S_RUN_1, .plan = plan};
+    pr_target_run_t begun;
+    assert_true(pr_target_run_begin(target, &run, &begun, &err) < 0);
+    pr_plan_destroy(&plan);
+    pr_target_destroy(&target);
+    static const char *const endings[] = {"", "-wal", "-shm", "-journal", "-pvrelay.lock"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        snprintf(path, sizeof path, "%s%s", fx->path, endings[i]);
+        assert_int_equal(access(path, F_OK), -1);
+    }
+}
+
 /* ---- on the disk ---- */
 
 /*  The WAL's syncs, counted, and made to fail: a VFS that is the default one but for that. */
@@ -907,9 +950,9 @@ static void test_complete_is_on_the_disk(void **state) {
     fx_record_t record;
     s_watch_syncs(true);
     fx_open(fx);
+    fx_begin(fx, S_RUN_1, 1, 0); /* the first write begins the WAL, and syncs its header */
     assert_int_equal(sqlite3_open(fx->path, &other), SQLITE_OK);
     assert_int_equal(sqlite3_exec(other, "SELECT * FROM d1_migrations", NULL, NULL, NULL), SQLITE_OK);
-    fx_begin(fx, S_RUN_1, 1, 0); /* the first write begins the WAL, and syncs its header */
     s_wal_syncs = 0;
     fx_audit_t audit = fx_audit("tok");
     fx_make_audit(fx, &audit, &record);
@@ -970,6 +1013,8 @@ int main(void) {
         TEST(test_complete_is_on_the_disk),
         TEST(test_given_up_is_on_the_disk),
         TEST(test_locked_by_another_target),
+        TEST(test_made_when_a_run_begins),
+        TEST(test_made_in_vain),
         TEST(test_another_writer_is_waited_for),
         TEST(test_locked_by_another_writer),
         TEST(test_rows_that_others_remove_between_batches_are_noticed),

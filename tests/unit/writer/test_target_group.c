@@ -172,6 +172,7 @@ static pr_target_counts_t s_commit_batch(fx_t *fx) {
 static void s_open_with_undo(fx_t *fx) {
     pr_error_t err = PR_ERROR_INIT;
     fx_open(fx);
+    fx_ready(fx);
     assert_int_equal(sqlite3_exec(fx->target->db, "PRAGMA synchronous = OFF", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(pr_target_keep_undo(fx->target, &err), 0);
 }
@@ -802,6 +803,7 @@ static void test_null_in_the_key(void **state) {
     s_world_t *world = *state;
     fx_t *fx = world->fx;
     fx_open(fx);
+    fx_ready(fx);
     fx_close(fx);
     fx_sql(fx, "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, "
                "'module_identifier  TEXT NOT NULL', 'module_identifier  TEXT') WHERE name = 'el_modules'");

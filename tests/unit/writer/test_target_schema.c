@@ -218,7 +218,11 @@ static void test_found_through_needs_its_field(void **state) {
     pr_error_t err = PR_ERROR_INIT;
     char text[600];
     fx->mapping->streams[0].rows[3].through_field = pr_stream_field_index(fx->audits, "id", 2);
-    assert_int_equal(pr_target_open(fx->path, fx->migrations, fx->mapping, &fx->target, &err), -PR_E_MAPPING);
+    fx_open(fx);
+    pr_plan_t *plan = pr_plan_new();
+    pr_target_run_new_t run = {.id = "a4e19950-c73c-412c-be4d-699c9de1dde1", .plan = plan};
+    assert_int_equal(pr_target_run_begin(fx->target, &run, &fx->run, &err), -PR_E_MAPPING);
+    pr_plan_destroy(&plan);
     snprintf(text, sizeof text,
              "%s: stream audits, row intervention: found_through needs field id, which no column copies in a row that "
              "is made "
