@@ -240,24 +240,12 @@ static void s_print(const pr_points_t *points, int64_t run, bool all) {
     s_print_rollbacks(points);
 }
 
-static int s_check_run(const pr_points_t *points, int64_t run, pr_error_t *err) {
-    for (size_t i = 0; i < points->runs_count; i++) {
-        if (points->runs[i].number == run)
-            return 0;
-    }
-    if (points->runs_count == 0)
-        return pr_error_set(err, PR_E_USAGE, "%s: there is no run %" PRId64 "; there is none at all", points->target,
-                            run);
-    return pr_error_set(err, PR_E_USAGE, "%s: there is no run %" PRId64 "; the newest is %" PRId64, points->target, run,
-                        points->runs[points->runs_count - 1].number);
-}
-
 static int s_list(sqlite3 *db, const char *target, int64_t run, bool all, bool json, pr_error_t *err) {
     pr_points_t *points = NULL;
     json_t *root = NULL;
     int result = pr_points_load(db, target, &points, err);
     if (result == 0 && run > 0)
-        result = s_check_run(points, run, err);
+        result = pr_ledger_check_run(points->target, points->runs, points->runs_count, run, err);
     if (result == 0 && json)
         result = pr_points_to_json(points, db, run, &root, err);
     if (result == 0 && json) {

@@ -3,6 +3,7 @@
 #include "control/ledger.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,4 +248,15 @@ int pr_ledger_findings(sqlite3 *db, int64_t run, sqlite3_stmt **ret_statement, p
         sqlite3_bind_int64(*ret_statement, 1, run);
     sqlite3_free(sql);
     return result;
+}
+
+int pr_ledger_check_run(const char *path, const pr_ledger_run_t *runs, size_t count, int64_t run, pr_error_t *err) {
+    for (size_t i = 0; i < count; i++) {
+        if (runs[i].number == run)
+            return 0;
+    }
+    if (count == 0)
+        return pr_error_set(err, PR_E_USAGE, "%s: there is no run %" PRId64 "; there is none at all", path, run);
+    return pr_error_set(err, PR_E_USAGE, "%s: there is no run %" PRId64 "; the newest is %" PRId64, path, run,
+                        runs[count - 1].number);
 }

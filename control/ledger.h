@@ -86,4 +86,7 @@ int pr_ledger_streams(sqlite3 *db, int64_t run, pr_ledger_stream_t **ret_streams
  *  each kind, stream and field, in this order. ret_statement: *returns new*, the run bound. */
 int pr_ledger_findings(sqlite3 *db, int64_t run, sqlite3_stmt **ret_statement, pr_error_t *err);
 
+/* Is there a run of this number among these, oldest first? path: the target, for the message. -PR_E_USAGE if there is none. */
+int pr_ledger_check_run(const char *path, const pr_ledger_run_t *runs, size_t count, int64_t run, pr_error_t *err);
+
 #endif

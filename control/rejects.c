@@ -210,6 +210,8 @@ int pr_command_rejects(int argc, char **argv, pr_error_t *err) {
                               target);
     else if (result == 0)
         result = pr_ledger_runs(db, NULL, &rejects.runs, &rejects.runs_count, err);
+    if (result == 0 && rejects.run > 0)
+        result = pr_ledger_check_run(target, rejects.runs, rejects.runs_count, rejects.run, err);
     if (result == 0)
         result = s_list(db, &rejects, err);
     free(rejects.runs);

@@ -411,6 +411,9 @@ Look further: pvrelay inspect {target}; pvrelay status --target {target}
         self.assertEqual((run["state"], run["rolled_back_at"], run["sealed_at"], run["rejects_open"]),
                          ("rolled back", "2025-10-27 10:00:02", None, 0))
         self.assertEqual(pvrelay("rejects", "--target", target).stdout, "no rejects; 1 settled since (--all lists them)\n")
+        none = pvrelay("rejects", "--target", target, "--run", 77)
+        self.assertEqual((none.returncode, none.stdout), (1, ""))
+        self.assertIn("there is no run 77; the newest is ", none.stderr)
         listed = pvrelay("rejects", "--target", target, "--run", 1)
         self.assertEqual(listed.stdout, """\
 reject 1, run 1 (rolled back): unknown_value in modules.status: 'OK'
