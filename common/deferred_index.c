@@ -99,8 +99,46 @@ static int s_has_books(sqlite3 *db, pr_error_t *err) {
 }
 
 int pr_deferred_index_listed(sqlite3 *db, pr_error_t *err) {
-    int books = s_has_books(db, err);
-    return books <= 0 ? books : s_gives_row(db, sqlite3_mprintf("SELECT 1 FROM pvrelay_deferred_index LIMIT 1"), err);
+    sqlite3_stmt *statement = NULL;
+    int result = s_has_books(db, err);
+    if (result > 0)
+        result = s_prepare(db, sqlite3_mprintf("SELECT count(*) FROM pvrelay_deferred_index"), &statement, err);
+    if (statement != NULL)
+        result = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int(statement, 0)
+                                                       : pr_migrate_fail(db, "asking for indexes", err);
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/* The newest id of a table; 0: it has none, or there is no such table any more. */
+static uint64_t s_newest_id(sqlite3 *db, const char *table) {
+    sqlite3_stmt *statement = NULL;
+    sqlite3_int64 id = 0;
+    if (s_prepare(db, sqlite3_mprintf("SELECT max(rowid) FROM \"%w\"", table), &statement, NULL) == 0 &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        id = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return id > 0 ? (uint64_t)id : 0;
+}
+
+int pr_deferred_index_rows(sqlite3 *db, uint64_t *ret_rows, pr_error_t *err) {
+    sqlite3_stmt *statement = NULL;
+    uint64_t rows = 0;
+    int result = s_has_books(db, err);
+    if (result > 0)
+        result = s_prepare(
+            db, sqlite3_mprintf("SELECT table_name, count(*) FROM pvrelay_deferred_index GROUP BY table_name"),
+            &statement, err);
+    int step = SQLITE_DONE;
+    while (statement != NULL && (step = sqlite3_step(statement)) == SQLITE_ROW)
+        rows += s_newest_id(db, (const char *)sqlite3_column_text(statement, 0)) *
+                (uint64_t)sqlite3_column_int64(statement, 1);
+    if (result == 0 && step != SQLITE_DONE)
+        result = pr_migrate_fail(db, "asking for indexes", err);
+    sqlite3_finalize(statement);
+    if (result >= 0)
+        *ret_rows = rows;
+    return result < 0 ? result : 0;
 }
 
 /* ---- building: SQL from the target's books is executed here, and nowhere else ---- */

@@ -25,8 +25,12 @@
  *  Errors: -PR_E_TARGET…. */
 int pr_deferred_index_put_off(sqlite3 *db, int64_t run, const char *table, pr_error_t *err);
 
-/* Is any listed? Returns 1, 0 or <0. */
+/* How many are listed? Returns that or <0. */
 int pr_deferred_index_listed(sqlite3 *db, pr_error_t *err);
+
+/*  How many rows those that are listed will have to take, added up: by the newest ids of their tables, so that it costs
+ *  nothing. 0 or <0. */
+int pr_deferred_index_rows(sqlite3 *db, uint64_t *ret_rows, pr_error_t *err);
 
 /*  Build one of those that are listed. Returns 1, 0 if none is, <0. In a transaction of its own or of the caller's. An
  *  index that somebody made meanwhile counts as built. May block for long. */

@@ -180,8 +180,14 @@ void pr_proof_list_join(pr_proof_list_t *list, const pr_proof_list_t *other) {
         pr_proof_list_add_finding(list, &other->findings[i]);
 }
 
-void pr_proof_list_remove(pr_proof_list_t *list, uint32_t source, uint64_t offset, uint64_t count) {
+void pr_proof_list_remove(pr_proof_list_t *list, uint32_t source, uint64_t offset,
+                          const uint64_t by_kind[PR_FAILURE_KINDS]) {
     size_t stay = 0;
+    uint64_t count = 0;
+    for (size_t i = 0; i < PR_FAILURE_KINDS; i++) {
+        count += by_kind[i];
+        list->failures_by_kind[i] -= by_kind[i] < list->failures_by_kind[i] ? by_kind[i] : list->failures_by_kind[i];
+    }
     for (size_t i = 0; i < list->failures_count; i++) {
         pr_failure_t *failure = &list->failures[i];
         if (failure->source == source && failure->offset == offset)

@@ -68,7 +68,7 @@ typedef struct {
     pr_failure_t *failures;
     size_t failures_count;
     uint64_t failures_total;
-    uint64_t failures_by_kind[PR_FAILURE_KINDS]; /* as they were added; not packed */
+    uint64_t failures_by_kind[PR_FAILURE_KINDS]; /* not packed */
     pr_finding_t *findings;
     size_t findings_count;
     pr_proof_tally_t *tallies;
@@ -87,9 +87,10 @@ void pr_proof_list_add_finding(pr_proof_list_t *list, const pr_finding_t *findin
 void pr_proof_list_add_tally(pr_proof_list_t *list, const pr_proof_tally_t *tally);
 /* Add the failures and findings of another list: also those that it has counted and not kept. */
 void pr_proof_list_join(pr_proof_list_t *list, const pr_proof_list_t *other);
-/*  Take the failures of the record at this place out again: `count` of them were added, and those that are kept go too.
- */
-void pr_proof_list_remove(pr_proof_list_t *list, uint32_t source, uint64_t offset, uint64_t count);
+/*  Take the failures of the record at this place out again: so many of each kind were added, and those that are kept go
+ *  too. */
+void pr_proof_list_remove(pr_proof_list_t *list, uint32_t source, uint64_t offset,
+                          const uint64_t by_kind[PR_FAILURE_KINDS]);
 
 /*  As MessagePack: [ failures_total, [[kind, stream, table, key, column, expected, stored, source, offset]*],
  *  [[kind, stream, field, detail, count, source, ordinal]*], [[stream, group, value, count, rows]*] ].

@@ -42,6 +42,15 @@ unsigned pr_message_payload_frames(unsigned id) {
     return entry != NULL ? entry->frames : 0;
 }
 
+const char *pr_run_phase_words(unsigned phase) {
+    static const char *const words[] = {
+#define X(name, number, text) [number] = text,
+        PR_PHASES(X)
+#undef X
+    };
+    return phase < PR_PHASE_COUNT ? words[phase] : "";
+}
+
 const char *pr_stage_word(unsigned stage) {
     switch (stage) {
 #define X(name, number, word)                                                                                          \

@@ -110,8 +110,19 @@ enum { PR_STAGE_COUNT = 5 };
     F(u64, ordinal, "committed position: records of that source")                                                      \
     F(u64, offset, "committed position: byte after the last record")                                                   \
     F(u64, committed, "records committed, over all sources")                                                           \
-    F(u64, validated, "records with a verdict, over all sources")                                                      \
+    F(u64, with_verdict, "records with a verdict, rejected ones included, over all sources")                           \
+    F(u64, validated, "records accepted and validated: those of commits without failure")                              \
+    F(u64, rejected, "records rejected, up to the committed position")                                                 \
+    F(u64, failures, "failures that the target keeps of the run")                                                      \
     F(i64, checkpoint, "number of the newest checkpoint of the run")                                                   \
+    F(u64, elapsed_ms, "time spent on the run, over all its continuations, milliseconds")                              \
+    F(u8, phase, "pr_run_phase_t: what the run is busy with")                                                          \
+    F(u64, phase_ms, "how long it has been; of indexes, with the one at hand; milliseconds")                           \
+    F(u32, indexes, "indexes to be built after the last record")                                                       \
+    F(u32, indexes_left, "those of them that are not built yet")                                                       \
+    F(u64, index_rows, "rows that they have to take, as far as these are there; of all indexes added up")              \
+    F(u64, index_rows_left, "the same of those that are not built yet")                                                \
+    F(u64, target_bytes, "size of the target")                                                                         \
     F(u64, resend, "grows when the writer wants the reader to go back to the position")                                \
     F(u16, outcome, "state complete or failed: pr_error_code_t")                                                       \
     F(text, text, "state failed: why")
@@ -187,6 +198,24 @@ typedef enum {
     PR_PROGRESS_FAILED = 5         /* the run stops; everyone leaves with `outcome` */
 } pr_progress_state_t;
 
+/*  What a run is busy with: name, number, words. All but RECORDS come after the last record is committed. */
+#define PR_PHASES(X)                                                                                                   \
+    X(NONE, 0, "")                                                                                                     \
+    X(RECORDS, 1, "records")                                                                                           \
+    X(DERIVED, 2, "derived columns")                                                                                   \
+    X(VERDICTS, 3, "last verdicts")                                                                                    \
+    X(INDEXES, 4, "indexes")                                                                                           \
+    X(REFERENCES, 5, "references")                                                                                     \
+    X(FILE, 6, "file check")                                                                                           \
+    X(REFERENCES_AND_FILE, 7, "references and file check")
+
+typedef enum {
+#define X(name, number, words) PR_PHASE_##name = number,
+    PR_PHASES(X)
+#undef X
+        PR_PHASE_COUNT
+} pr_run_phase_t;
+
 typedef enum {
 #define M(name, member, number, from, to, frames, sentence) PR_MSG_##name = number,
     PR_MESSAGES(M)
@@ -237,7 +266,8 @@ enum {
 
 const char *pr_message_name(unsigned id); /* "HELLO"; "?" */
 unsigned pr_message_payload_frames(unsigned id);
-const char *pr_stage_word(unsigned stage); /* "reader"; "?" */
+const char *pr_stage_word(unsigned stage);      /* "reader"; "?" */
+const char *pr_run_phase_words(unsigned phase); /* "file check"; "" */
 
 enum { PR_WHO_BYTES = 32 };
 /* The name of a process, which its files in the run folder begin with: "reader", "transformer-2". buffer: PR_WHO_BYTES.

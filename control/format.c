@@ -46,6 +46,13 @@ pr_format_t pr_format_percent(uint64_t part, uint64_t whole) {
     return result;
 }
 
+pr_format_t pr_format_share(double share) {
+    pr_format_t result = {"-"};
+    if (share >= 0)
+        snprintf(result.text, sizeof result.text, "%.1f", share < 1 ? floor(1000 * share) / 10 : 100.0);
+    return result;
+}
+
 pr_format_t pr_format_progress(uint64_t part, uint64_t whole) {
     pr_format_t result = {"-"};
     if (whole > 0)

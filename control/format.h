@@ -26,6 +26,9 @@ pr_format_t pr_format_percent(uint64_t part, uint64_t whole);
 /* The same rounded down, so that 100.0 means that all is done. */
 pr_format_t pr_format_progress(uint64_t part, uint64_t whole);
 
+/* A part of one in percent, rounded down too; negative: "-". */
+pr_format_t pr_format_share(double share);
+
 /* Seconds to go or gone: "0:03", "12:34", "1:02:03", "9d 03h"; negative or beyond a year: "-". Parts of a second count
  * as one. */
 pr_format_t pr_format_clock(double seconds);

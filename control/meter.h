@@ -16,16 +16,21 @@ typedef struct {
     bool heard;        /* its counters (writer, validator: PROGRESS too) have been heard */
     uint64_t records;  /* of the run that lie behind the stage, those of earlier continuations included */
     double per_second; /* over the last seconds; <0: not known yet */
-    double eta_s;      /* <0: not known */
+    double eta_s;      /* until it has nothing left to do in this run, records or not; <0: not known */
     uint64_t lag;      /* records that the stage before has done and this one has not */
-    uint64_t rejects;  /* transformer, writer: records rejected; validator: rows that failed */
+    uint64_t rejects;  /* transformer, writer: records rejected of those; validator: failures that the target keeps */
 } pr_meter_stage_t;
 
 typedef struct {
     unsigned state; /* pr_progress_state_t; 0: no PROGRESS heard yet */
     bool scanning;  /* the reader looks the exports through */
     uint64_t scanned_bytes, scan_total_bytes;
-    uint64_t total; /* records of the run; 0: not known yet */
+    uint64_t total;     /* records of the run; 0: not known yet */
+    uint64_t validated; /* records accepted and validated, as the run's report counts them */
+    char phase[48];     /* what is going on: "replaying", "indexes 2 of 5", "file check" */
+    double share;       /* of the run's time that has passed, 0 to 1; 1 only when it is complete; <0: not known */
+    double eta_s;       /* until it is complete; <0: not known */
+    double elapsed_s;   /* spent on the run, over all its continuations; <0: not known */
     unsigned transformers;
     uint64_t resends;
     pr_meter_stage_t stages[PR_STAGE_COUNT]; /* by pr_stage_t */

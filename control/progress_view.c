@@ -96,42 +96,25 @@ static void s_put_stage(pr_text_t *text, const pr_meter_view_t *view, unsigned s
     s_put(text, "\n");
 }
 
-static const char *s_phase(const pr_meter_view_t *view) {
-    switch (view->state) {
-    case 0:
-    case PR_PROGRESS_AWAITING_PLAN:
-        return "starting";
-    case PR_PROGRESS_STREAMING:
-        return "replaying";
-    case PR_PROGRESS_PROVING:
-        return "proving";
-    case PR_PROGRESS_COMPLETE:
-        return "complete";
-    default:
-        return "stopping";
-    }
-}
-
 static void s_put_bar(pr_text_t *text, const pr_meter_view_t *view, unsigned columns) {
-    char head[96];
-    uint64_t done = view->stages[PR_STAGE_VALIDATOR].records;
-    uint64_t whole = view->total;
+    char head[128];
+    double share = view->share;
     if (view->scanning) {
-        done = view->scanned_bytes;
-        whole = view->scan_total_bytes;
-        snprintf(head, sizeof head, "scanning %s of %s", pr_format_bytes(done).text, pr_format_bytes(whole).text);
-    } else if (whole == 0) {
-        snprintf(head, sizeof head, "%s", s_phase(view));
+        share = (double)view->scanned_bytes / (double)view->scan_total_bytes;
+        snprintf(head, sizeof head, "%s %s of %s", view->phase, pr_format_bytes(view->scanned_bytes).text,
+                 pr_format_bytes(view->scan_total_bytes).text);
+    } else if (share < 0) {
+        snprintf(head, sizeof head, "%s", view->phase);
     } else {
-        snprintf(head, sizeof head, "%s %s %%", s_phase(view), pr_format_progress(done, whole).text);
+        snprintf(head, sizeof head, "%s %s %%%s%s", view->phase, pr_format_share(share).text,
+                 view->eta_s >= 0 ? " ETA " : "", view->eta_s >= 0 ? pr_format_clock(view->eta_s).text : "");
     }
     int width = (int)columns - 4 - (int)strlen(head);
     if (width > 60)
         width = 60;
     s_put(text, "%.*s", (int)columns - 1, head);
     if (width >= 8) {
-        int full = whole > 0 ? (int)((double)width * (double)done / (double)whole) : 0;
-        full = full > width ? width : full;
+        int full = share > 0 ? (int)(width * (share < 1 ? share : 1)) : 0;
         s_put(text, " [");
         for (int i = 0; i < width; i++)
             s_put(text, "%c", i < full ? '#' : '.');
@@ -159,24 +142,23 @@ size_t pr_view_print_line(const pr_meter_view_t *view, char *buffer, size_t size
     pr_text_t text = {.data = buffer, .size = size};
     const pr_meter_stage_t *stages = view->stages;
     if (view->scanning) {
-        s_put(&text, "scanning %s of %s", pr_format_bytes(view->scanned_bytes).text,
+        s_put(&text, "%s %s of %s", view->phase, pr_format_bytes(view->scanned_bytes).text,
               pr_format_bytes(view->scan_total_bytes).text);
         return text.used;
     }
-    if (view->total == 0) {
-        s_put(&text, "%s", s_phase(view));
+    if (view->share < 0) {
+        s_put(&text, "%s", view->phase);
         return text.used;
     }
-    s_put(&text, "%s %s %%: read %s, transformed %s, written %s, validated %s of %s records", s_phase(view),
-          pr_format_progress(stages[PR_STAGE_VALIDATOR].records, view->total).text,
-          pr_format_count(stages[PR_STAGE_READER].records).text,
+    s_put(&text, "%s %s %%: read %s, transformed %s, committed %s, validated %s of %s records", view->phase,
+          pr_format_share(view->share).text, pr_format_count(stages[PR_STAGE_READER].records).text,
           pr_format_count(stages[PR_STAGE_TRANSFORMER].records).text,
-          pr_format_count(stages[PR_STAGE_WRITER].records).text,
-          pr_format_count(stages[PR_STAGE_VALIDATOR].records).text, pr_format_count(view->total).text);
+          pr_format_count(stages[PR_STAGE_WRITER].records).text, pr_format_count(view->validated).text,
+          pr_format_count(view->total).text);
     if (stages[PR_STAGE_VALIDATOR].per_second >= 0)
         s_put(&text, ", %s/s", pr_format_count((uint64_t)(stages[PR_STAGE_VALIDATOR].per_second + 0.5)).text);
-    if (stages[PR_STAGE_VALIDATOR].eta_s >= 0)
-        s_put(&text, ", ETA %s", pr_format_clock(stages[PR_STAGE_VALIDATOR].eta_s).text);
+    if (view->eta_s >= 0)
+        s_put(&text, ", ETA %s", pr_format_clock(view->eta_s).text);
     s_put(&text, ", rejects %s", pr_format_count(stages[PR_STAGE_WRITER].rejects).text);
     if (stages[PR_STAGE_VALIDATOR].rejects > 0)
         s_put(&text, ", failed %s", pr_format_count(stages[PR_STAGE_VALIDATOR].rejects).text);

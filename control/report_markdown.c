@@ -85,13 +85,22 @@ static const char *s_join(pr_writer_t *writer, const char *text, const char *mor
 
 /* ---- title and summary ---- */
 
+/* It has not come to its end. What was rejected is not in the target. */
+static const char *s_incomplete(pr_writer_t *writer, const pr_report_stream_t *total) {
+    const char *in_target = s_count(writer, total->read - total->rejected);
+    if (strcmp(writer->report->error, pr_error_name(PR_E_REJECT_LIMIT)) == 0)
+        return S_SAY(writer, PR_S_INCOMPLETE_REJECTS, in_target, s_count(writer, total->exported),
+                     s_count(writer, total->rejected));
+    return S_SAY(writer, PR_S_INCOMPLETE, in_target, s_count(writer, total->exported));
+}
+
 static const char *s_verdict_of_verify(pr_writer_t *writer) {
     const pr_report_t *report = writer->report;
     pr_report_stream_t total = pr_report_total(report);
     if (report->outcome == 4)
         return S_SAY(writer, PR_S_VERIFIED_FAILED, s_count(writer, report->failures_total));
     if (report->outcome < 0)
-        return S_SAY(writer, PR_S_INCOMPLETE, s_count(writer, total.read), s_count(writer, total.exported));
+        return s_incomplete(writer, &total);
     if (total.rejected > 0)
         return S_SAY(writer, PR_S_VERIFIED_REJECTS, s_count(writer, total.rejected), s_count(writer, total.exported));
     return S_SAY(writer, PR_S_VERIFIED, s_count(writer, total.exported));
@@ -114,7 +123,7 @@ static const char *s_verdict_of_run(pr_writer_t *writer) {
     case 4:
         return S_SAY(writer, PR_S_FAILED_MD, s_count(writer, report->failures_total));
     default:
-        return S_SAY(writer, PR_S_INCOMPLETE, s_count(writer, total.read), s_count(writer, total.exported));
+        return s_incomplete(writer, &total);
     }
 }
 
@@ -238,7 +247,7 @@ static const char *s_answer_wrong(pr_writer_t *writer) {
     if (!pr_report_is_begun(report))
         answer = s_word(writer, PR_S_NOT_BEGUN);
     else if (report->outcome < 0)
-        answer = S_SAY(writer, PR_S_INCOMPLETE, s_count(writer, total.read), s_count(writer, total.exported));
+        answer = s_incomplete(writer, &total);
     else if (report->failures_total > 0 || total.rejected > 0)
         answer =
             S_SAY(writer, PR_S_ANSWER_WRONG, s_count(writer, report->failures_total), s_count(writer, total.rejected));

@@ -15,6 +15,7 @@
 #include "common/alloc.h"
 #include "common/daemon.h"
 #include "common/message.h"
+#include "common/starts.h"
 #include "control/begin.h"
 #include "control/command.h"
 #include "control/format.h"
@@ -269,6 +270,7 @@ static int s_supervise(const pr_config_t *config, const pr_run_options_t *option
     char *path = NULL;
     int result = pr_begin_save(config, &path, err);
     if (result == 0) {
+        pr_starts_clear(config->run_dir); /* those of the run before, and of this one before it was interrupted */
         pr_view_mode_t mode = options->progress >= 0 ? (pr_view_mode_t)options->progress : pr_view_default_mode();
         pr_view_t *view = pr_view_new(mode, pr_now_ms());
         const pr_supervise_t run = {.run_dir = config->run_dir,
@@ -302,14 +304,15 @@ static void s_tell_position(const pr_config_t *config, const pr_report_t *report
                     config->target, run->number);
         return;
     }
-    fprintf(stderr, "pvrelay: %s of %s records are committed, %s validated\n", pr_format_count(run->records).text,
-            pr_format_count(run->total).text, pr_format_count(run->validated).text);
+    fprintf(stderr, "pvrelay: %s of %s records are committed, %s of them rejected; %s validated\n",
+            pr_format_count(run->records).text, pr_format_count(run->total).text, pr_format_count(run->rejected).text,
+            pr_format_count(run->validated).text);
 }
 
 /* Put the report together, and write it if that was asked for. ret_report: *returns new*, if the target knows the run,
- * even if the report cannot be written. */
+ * even if the report cannot be written. why: what the run stopped with, NULL: it came to its end. */
 static int s_report(const pr_config_t *config, const pr_run_options_t *options, const pr_mapping_t *mapping,
-                    const pr_meter_t *meter, pr_report_t **ret_report, pr_error_t *err) {
+                    const pr_meter_t *meter, const pr_error_t *why, pr_report_t **ret_report, pr_error_t *err) {
     const pr_begin_report_t facts = {.config = config,
                                      .mapping = mapping,
                                      .meter = meter,
@@ -317,6 +320,8 @@ static int s_report(const pr_config_t *config, const pr_run_options_t *options, 
                                      .argc = options->argc,
                                      .argv = options->argv};
     int result = pr_begin_report(&facts, ret_report, err);
+    if (result == 0 && why != NULL)
+        pr_report_set_error(*ret_report, why);
     if (result == 0 && options->report != NULL)
         result = pr_report_write(*ret_report, options->report, (pr_report_language_t)options->language, err);
     return result;
@@ -345,7 +350,8 @@ int pr_run_execute(pr_config_t *config, const pr_run_options_t *options, pr_erro
     if (profile != NULL)
         pr_profile_finish(profile, pr_now_us());
     /* After a failure there may be no such run, or no target: then there is nothing to tell. */
-    int reported = s_report(config, options, mapping, meter, &report, result == 0 ? err : NULL);
+    int reported =
+        s_report(config, options, mapping, meter, result < 0 ? err : NULL, &report, result == 0 ? err : NULL);
     if (result < 0 && report != NULL)
         s_tell_position(config, report);
     if (result == 0)

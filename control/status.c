@@ -40,6 +40,8 @@ typedef struct {
     const pr_watch_stage_t *stages; /* the watch's */
     size_t stages_count;
     const pr_msg_progress_t *progress; /* the watch's, or NULL */
+    pr_run_id_t run;                   /* whose progress */
+    pr_meter_view_t view;              /* what it means */
 } pr_status_t;
 
 /* ---- listening ---- */
@@ -60,7 +62,8 @@ static void s_listen(pr_status_t *status) {
     status->watch = pr_watch_new(status->where.run_dir);
     for (;;) {
         status->stages = pr_watch_stages(status->watch, &status->stages_count);
-        status->progress = pr_watch_progress(status->watch, NULL);
+        status->progress = pr_watch_progress(status->watch, &status->run);
+        pr_watch_look(status->watch, &status->view);
         int64_t left_ms = until_ms - pr_now_ms();
         if (s_all_heard(status) || left_ms <= 0)
             return;
@@ -95,6 +98,19 @@ static void s_print_run(const pr_ledger_run_t *run) {
         printf("  sealed on %s: it cannot be taken back\n", run->sealed_at);
 }
 
+/* What the run that is on is busy with, and for how long yet. */
+static void s_print_now(const pr_status_t *status) {
+    const pr_meter_view_t *view = &status->view;
+    printf("now: %s", view->phase);
+    if (view->scanning)
+        printf(" %s of %s", pr_format_bytes(view->scanned_bytes).text, pr_format_bytes(view->scan_total_bytes).text);
+    else if (view->share >= 0)
+        printf(", %s %% of the run", pr_format_share(view->share).text);
+    if (view->eta_s >= 0)
+        printf(", ETA %s", pr_format_clock(view->eta_s).text);
+    printf("\n");
+}
+
 static void s_print_stages(const pr_status_t *status) {
     printf("\n%-16s %-6s %14s %12s %12s %12s %10s %8s\n", "stage", "state", "records", "unchanged", "rejected",
            "batches", "up", "restarts");
@@ -120,6 +136,8 @@ static void s_print(const pr_status_t *status) {
         printf("target %s\n", pr_text_line(status->where.target).text);
     for (size_t i = 0; i < status->runs_count; i++)
         s_print_run(&status->runs[i]);
+    if (status->progress != NULL)
+        s_print_now(status);
     if (status->where.target != NULL && status->runs_count == 0)
         printf("no runs\n");
     if (status->watch != NULL && !status->configured)
@@ -137,7 +155,7 @@ static void s_print_json(const pr_status_t *status) {
         pr_json_append(stages, pr_status_json_stage(&status->stages[i]));
     json_t *root = pr_json_pack("{s:s?, s:s?, s:o, s:o, s:o}", "target", status->where.target, "run_dir",
                                 status->watch != NULL ? status->where.run_dir : NULL, "runs", runs, "progress",
-                                pr_status_json_progress(status->progress), "stages", stages);
+                                pr_status_json_progress(status->progress, &status->view), "stages", stages);
     pr_json_print(root, JSON_INDENT(2), stdout);
     json_decref(root);
 }
@@ -172,6 +190,8 @@ static int s_status(pr_status_t *status, bool folder_given, bool config_given, b
     /* A default run folder that is not there says nothing; one that was asked for does. */
     if (folder_given || status->configured)
         s_listen(status);
+    for (size_t i = 0; i < status->runs_count; i++)
+        status->runs[i].seconds = pr_status_seconds(&status->runs[i], status->progress, status->run);
     if (json)
         s_print_json(status);
     else

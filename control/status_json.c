@@ -2,6 +2,9 @@
 /* Runs, stages and progress as JSON. */
 #include "control/status_json.h"
 
+#include <math.h>
+#include <string.h>
+
 #include "common/json.h"
 
 json_t *pr_status_json_run(const pr_ledger_run_t *run) {
@@ -76,10 +79,26 @@ uint32_t pr_status_restarts(const pr_watch_stage_t *stage) {
     return stage->counters.starts > 0 ? stage->counters.starts - 1 : 0;
 }
 
-json_t *pr_status_json_progress(const pr_msg_progress_t *progress) {
+/* A figure that is not known while it is negative; JSON knows no infinity. *Returns new*. */
+static json_t *s_figure(double value, double unit) {
+    return value >= 0 && isfinite(value) ? json_real(round(value / unit) * unit) : json_null();
+}
+
+json_t *pr_status_json_progress(const pr_msg_progress_t *progress, const pr_meter_view_t *view) {
     if (progress == NULL)
         return json_null();
-    return pr_json_pack("{s:s, s:o, s:o, s:I}", "state", pr_watch_state_word(progress->state), "committed",
-                        s_json_u64(progress->committed), "validated", s_json_u64(progress->validated), "checkpoint",
-                        (json_int_t)progress->checkpoint);
+    return pr_json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:I, s:I}", "state",
+                        pr_watch_state_word(progress->state), "phase", view->phase, "total", s_json_u64(view->total),
+                        "committed", s_json_u64(progress->committed), "with_verdict",
+                        s_json_u64(progress->with_verdict), "validated", s_json_u64(progress->validated), "rejected",
+                        s_json_u64(progress->rejected), "failures", s_json_u64(progress->failures), "checkpoint",
+                        (json_int_t)progress->checkpoint, "share", s_figure(view->share, 1e-4), "eta_s",
+                        s_figure(view->eta_s, 0.1), "elapsed_s", s_figure(view->elapsed_s, 0.1), "indexes",
+                        (json_int_t)progress->indexes, "indexes_left", (json_int_t)progress->indexes_left);
+}
+
+double pr_status_seconds(const pr_ledger_run_t *run, const pr_msg_progress_t *progress, pr_run_id_t of) {
+    char id[37];
+    bool on = progress != NULL && strcmp(run->id, pr_run_id_print(of, id)) == 0;
+    return on ? (double)progress->elapsed_ms / 1000 : run->seconds;
 }

@@ -81,6 +81,11 @@ extern const char *const pr_language_words[];
       "écarts ci-dessus.")                                                                                                   \
     X(INCOMPLETE, "Not complete: {1} of {2} records are in the target. The same command continues.",                         \
       "Inachevé : {1} des {2} enregistrements sont dans la base cible. La même commande continue.")                          \
+    X(INCOMPLETE_REJECTS,                                                                                                    \
+      "Stopped: {1} of {2} records are in the target, and {3} were rejected, more than allowed. With a higher limit the "    \
+      "same command continues.",                                                                                             \
+      "Arrêté : {1} des {2} enregistrements sont dans la base cible, et {3} ont été rejetés, plus que permis. Avec une "    \
+      "limite plus haute la même commande continue.")                                                                        \
     X(NOT_BEGUN, "Stopped before its first record: nothing of it is in the target.",                                         \
       "Arrêté avant le premier enregistrement : rien n'en est dans la base cible.")                                          \
     X(SHORT_PUT_BACK, "To put it back to where it was before this run:",                                                     \

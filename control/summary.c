@@ -249,7 +249,8 @@ static void s_print_outcome(const pr_printer_t *printer) {
         s_paint(printer, PR_PAINT_BAD, S_TEXT(printer, PR_S_COMPLETE_FAILED));
     } else {
         s_paint(printer, PR_PAINT_BAD,
-                S_TEXT(printer, PR_S_INCOMPLETE, records.text, s_count(printer, run->total).text));
+                S_TEXT(printer, PR_S_INCOMPLETE, s_count(printer, run->records - run->rejected).text,
+                       s_count(printer, run->total).text));
     }
     fputc('\n', printer->out);
     if (report->outcome == 4 && report->undo.reversible)

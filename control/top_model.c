@@ -58,8 +58,8 @@ struct pr_top_model {
 
 pr_top_model_t *pr_top_model_new(void) {
     pr_top_model_t *model = pr_xcalloc(1, sizeof *model);
-    model->view.word = "down";
-    model->view.per_second = model->view.eta_s = model->view.elapsed_s = -1;
+    snprintf(model->view.word, sizeof model->view.word, "down");
+    model->view.share = model->view.per_second = model->view.eta_s = model->view.elapsed_s = -1;
     return model;
 }
 
@@ -268,16 +268,17 @@ static void s_take_figures(pr_top_model_t *model, const pr_top_input_t *input) {
     pr_top_view_t *view = &model->view;
     const pr_meter_view_t *meter = input->meter;
     const pr_meter_stage_t *last = &meter->stages[PR_STAGE_VALIDATOR];
+    const char *word = model->ended ? model->ended_word : view->up_count > 0 ? "starting" : "down";
     if (input->progress != NULL)
-        view->word = pr_watch_state_word(input->progress->state);
-    else
-        view->word = model->ended ? model->ended_word : view->up_count > 0 ? "starting" : "down";
+        word = input->progress->phase > PR_PHASE_RECORDS ? meter->phase : pr_watch_state_word(input->progress->state);
+    snprintf(view->word, sizeof view->word, "%s", word);
     view->scanning = meter->scanning && view->up_count > 0;
     view->done = view->scanning ? meter->scanned_bytes : last->records;
     view->total = view->scanning ? meter->scan_total_bytes : meter->total;
+    view->share = view->scanning ? (double)view->done / (double)view->total : meter->share;
     bool runs = input->progress != NULL && !model->ended && !view->scanning;
     view->per_second = runs ? last->per_second : -1;
-    view->eta_s = runs ? last->eta_s : -1;
+    view->eta_s = runs ? meter->eta_s : -1;
     view->rejects = meter->stages[PR_STAGE_WRITER].rejects;
     view->failures = last->rejects;
 }

@@ -49,9 +49,10 @@ typedef struct {
 
 typedef struct {
     char run[37];     /* UUID; "": none was heard of */
-    const char *word; /* "streaming", "starting", "down" */
+    char word[48]; /* "streaming", "starting", "down", "indexes 2 of 5" */
     bool scanning;
-    uint64_t done, total; /* records validated; while scanning, bytes looked through; total 0: not known yet */
+    uint64_t done, total; /* records with a verdict; while scanning, bytes looked through; total 0: not known yet */
+    double share;         /* of the run's time, or of the scan; <0: not known */
     double per_second, eta_s, elapsed_s; /* <0: not known */
     uint64_t rejects, failures;
     size_t rows_count, up_count;

@@ -296,17 +296,13 @@ static void s_draw_footer(const pr_top_screen_t *screen, pr_top_order_t order, b
 
 static void s_draw_bar(const pr_top_screen_t *screen, int y, const pr_top_view_t *view) {
     char percent[48];
-    if (view->total > 0)
-        snprintf(percent, sizeof percent, "%s %%", pr_format_progress(view->done, view->total).text);
-    else
-        snprintf(percent, sizeof percent, "- %%");
+    snprintf(percent, sizeof percent, "%s %%", pr_format_share(view->share).text);
     int width = screen->columns - 10;
     if (width < 4) {
         s_put(y, 0, screen->columns, A_BOLD, percent, NULL);
         return;
     }
-    double part = view->total > 0 ? (double)view->done / (double)view->total : 0;
-    int full = (int)((part < 1 ? part : 1) * width);
+    int full = view->share > 0 ? (int)((view->share < 1 ? view->share : 1) * width) : 0;
     int pair = *view->outcome == '\0' || view->good ? s_good : s_warning;
     for (int i = 0; i < width; i++)
         s_put(y, 1 + i, 1, i < full ? s_attributes(screen, pair, A_NORMAL) : A_DIM,

@@ -23,7 +23,7 @@ static const char S_SQL_CHECKPOINTS[] =
     "SELECT min(checkpoint), max(checkpoint), count(*), max(committed_at), sum(records), sum(rejected),"
     " sum(validated = 0), sum(validated = 2), max(name)"
     " FROM (SELECT checkpoint, committed_at, records, rejected, validated, name,"
-    "  ntile(?2) OVER (ORDER BY checkpoint) AS part FROM pvrelay_checkpoint WHERE run = ?1 AND kind = 'batch')"
+    "  ntile(?2) OVER (ORDER BY checkpoint) AS part FROM pvrelay_checkpoint WHERE run = ?1)"
     " GROUP BY part ORDER BY 1";
 static const char S_SQL_REJECTS[] =
     "SELECT reason, count(*) FROM pvrelay_reject WHERE run = ?1 GROUP BY reason ORDER BY 2 DESC, 1";

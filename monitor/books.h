@@ -25,7 +25,7 @@ typedef struct {
     json_t *rejects;       /* of the newest run: {"reason", "sentence", "count"}, most first */
     json_t *report;        /* {"path", "made_at", "run", "verdict", "outcome"} or null */
     const char *error;     /* why the target cannot be read; NULL: it can, or there is none yet */
-    const char *newest;    /* id of the newest run, "" if there is none */
+    const char *newest;    /* id of the newest run, the last of runs; "" if there is none */
     uint64_t newest_total; /* records of its exports */
 } pr_books_view_t;
 

@@ -113,6 +113,52 @@ static void s_validated_records(FILE *out, const char *name, const pr_snapshot_t
         fprintf(out, "pvrelay_%s %" PRIu64 "\n", name, snapshot->progress->validated);
 }
 
+static void s_rejected_records(FILE *out, const char *name, const pr_snapshot_t *snapshot) {
+    if (snapshot->progress != NULL)
+        fprintf(out, "pvrelay_%s %" PRIu64 "\n", name, snapshot->progress->rejected);
+}
+
+static void s_run_failures(FILE *out, const char *name, const pr_snapshot_t *snapshot) {
+    if (snapshot->progress != NULL)
+        fprintf(out, "pvrelay_%s %" PRIu64 "\n", name, snapshot->progress->failures);
+}
+
+static void s_run_phase(FILE *out, const char *name, const pr_snapshot_t *snapshot) {
+    if (snapshot->progress != NULL && *pr_run_phase_words(snapshot->progress->phase) != '\0')
+        fprintf(out, "pvrelay_%s{phase=\"%s\"} 1\n", name, pr_run_phase_words(snapshot->progress->phase));
+}
+
+static void s_run_indexes(FILE *out, const char *name, const pr_snapshot_t *snapshot) {
+    if (snapshot->progress != NULL)
+        fprintf(out, "pvrelay_%s %" PRIu32 "\n", name, snapshot->progress->indexes);
+}
+
+static void s_run_indexes_left(FILE *out, const char *name, const pr_snapshot_t *snapshot) {
+    if (snapshot->progress != NULL)
+        fprintf(out, "pvrelay_%s %" PRIu32 "\n", name, snapshot->progress->indexes_left);
+}
+
+/* A figure of the meter, if it is known. */
+static void s_figure(FILE *out, const char *name, const pr_snapshot_t *snapshot, double value) {
+    if (snapshot->progress != NULL && value >= 0)
+        fprintf(out, "pvrelay_%s %.4f\n", name, value);
+}
+
+static void s_run_progress(FILE *out, const char *name, const pr_snapshot_t *snapshot) {
+    if (snapshot->meter != NULL)
+        s_figure(out, name, snapshot, snapshot->meter->share);
+}
+
+static void s_run_eta(FILE *out, const char *name, const pr_snapshot_t *snapshot) {
+    if (snapshot->meter != NULL)
+        s_figure(out, name, snapshot, snapshot->meter->eta_s);
+}
+
+static void s_run_elapsed(FILE *out, const char *name, const pr_snapshot_t *snapshot) {
+    if (snapshot->meter != NULL)
+        s_figure(out, name, snapshot, snapshot->meter->elapsed_s);
+}
+
 /* ---- the table at work ---- */
 
 #define WHOLE(name, type, help, function)

@@ -24,7 +24,15 @@
     WHOLE(run_info, gauge, "The run that is on, by its id; always 1.", s_run_info)                                     \
     WHOLE(run_records, gauge, "Records that the exports of the run hold.", s_run_records)                              \
     WHOLE(committed_records, gauge, "Records of the run up to the committed position.", s_committed_records)           \
-    WHOLE(validated_records, gauge, "Records of the run that have their verdict.", s_validated_records)                \
+    WHOLE(validated_records, gauge, "Records of the run that are accepted and validated.", s_validated_records)        \
+    WHOLE(rejected_records, gauge, "Records of the run that are rejected.", s_rejected_records)                        \
+    WHOLE(run_failures, gauge, "Failures of the validation that the target keeps of the run.", s_run_failures)         \
+    WHOLE(run_phase, gauge, "What the run is busy with; always 1.", s_run_phase)                                       \
+    WHOLE(run_indexes, gauge, "Indexes to be built after the last record.", s_run_indexes)                             \
+    WHOLE(run_indexes_left, gauge, "Those of them that are not built yet.", s_run_indexes_left)                        \
+    WHOLE(run_progress_ratio, gauge, "Part of the run's time that has passed, all phases included.", s_run_progress)   \
+    WHOLE(run_eta_seconds, gauge, "Time until the run is complete, all phases included.", s_run_eta)                   \
+    WHOLE(run_elapsed_seconds, gauge, "Time spent on the run, over all its continuations.", s_run_elapsed)             \
     PLAIN(stage_start_time_seconds, gauge, "When the process started, in seconds since 1970.", PR_FROM_EVERYONE,       \
           s_seconds(counters->start_ms))                                                                               \
     PLAIN(stage_restarts_total, counter, "Starts of the stage in its run folder after the first one.",                 \

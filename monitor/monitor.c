@@ -103,6 +103,7 @@ static pr_snapshot_t s_look(const pr_monitor_t *monitor, pr_ending_t *ret_ending
     snapshot.stages = pr_watch_stages(monitor->watch, &snapshot.stages_count);
     snapshot.progress = pr_watch_progress(monitor->watch, &snapshot.run);
     pr_watch_look(monitor->watch, ret_view);
+    snapshot.meter = ret_view;
     snapshot.total = ret_view->total;
     if (pr_ending_load(monitor->where.run_dir, NULL, ret_ending) > 0)
         snapshot.ending = ret_ending;

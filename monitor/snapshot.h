@@ -17,6 +17,7 @@ typedef struct {
     const pr_msg_progress_t *progress; /* NULL: no writer is up */
     pr_run_id_t run;                   /* that PROGRESS speaks of; zero: none */
     const pr_ending_t *ending;         /* the last words of a writer; NULL: there are none */
+    const pr_meter_view_t *meter;      /* what all that means */
     bool spool;                        /* waiting for the next set is what such a pipeline does */
     uint64_t total;                    /* records of the run's exports; 0: not known */
     uint64_t window_limit;             /* bytes that the reader may be ahead; 0: not known */

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/alloc.h"
 #include "common/json.h"
@@ -66,18 +67,27 @@ static json_t *s_flow_to_json(const pr_meter_view_t *view) {
 
 static json_t *s_progress_to_json(const pr_snapshot_t *snapshot, const pr_meter_view_t *view) {
     char id[37];
-    json_t *json = pr_status_json_progress(snapshot->progress);
+    json_t *json = pr_status_json_progress(snapshot->progress, view);
     if (snapshot->progress == NULL)
         return json;
     pr_json_set(json, "run",
                 pr_run_id_known(snapshot->run) ? pr_json_text(pr_run_id_print(snapshot->run, id)) : json_null());
     pr_json_set(json, "total", s_number(snapshot->total));
-    pr_json_set(json, "eta_s", s_figure(view->stages[PR_STAGE_VALIDATOR].eta_s));
     pr_json_set(json, "scanning", json_boolean(view->scanning));
     pr_json_set(json, "scanned_bytes", s_number(view->scanned_bytes));
     pr_json_set(json, "scan_total_bytes", s_number(view->scan_total_bytes));
     pr_json_set(json, "text", pr_json_text(snapshot->progress->text.data));
     return json;
+}
+
+/* The books learn what a run took when it stops; of the run that is on PROGRESS tells. *Returns new*. */
+static json_t *s_runs_to_json(const pr_snapshot_t *snapshot, const pr_books_view_t *books) {
+    char id[37];
+    json_t *runs = json_deep_copy(books->runs);
+    json_t *newest = json_array_get(runs, json_array_size(runs) > 0 ? json_array_size(runs) - 1 : 0);
+    if (newest != NULL && snapshot->progress != NULL && strcmp(books->newest, pr_run_id_print(snapshot->run, id)) == 0)
+        pr_json_set(newest, "seconds", json_real((double)snapshot->progress->elapsed_ms / 1000));
+    return runs;
 }
 
 /* How far the reader is ahead of the committed position, in bytes. */
@@ -104,14 +114,14 @@ char *pr_status_print(const pr_snapshot_t *snapshot, const pr_meter_view_t *view
                       const pr_books_view_t *books, const pr_history_t *history) {
     json_t *reasons = pr_ready_reasons(snapshot);
     json_t *root = pr_json_pack(
-        "{s:s, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:O, s:O, s:O, s:o, s:o}", "version",
+        "{s:s, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:O, s:O, s:o, s:o}", "version",
         PVRELAY_VERSION, "now_ms", (json_int_t)snapshot->calendar_ms, "target", pr_json_text(where->target), "run_dir",
         pr_json_text(where->run_dir), "spool", pr_json_text(where->spool), "ready",
         (int)(json_array_size(reasons) == 0), "reasons", reasons, "target_error", pr_json_text(books->error),
         "progress", s_progress_to_json(snapshot, view), "flow", s_flow_to_json(view), "stages",
-        s_stages_to_json(snapshot), "ending", s_ending_to_json(snapshot->ending), "runs", books->runs, "checkpoints",
-        books->checkpoints, "rejects", books->rejects, "report", books->report, "history", pr_history_to_json(history),
-        "window", s_window_to_json(snapshot));
+        s_stages_to_json(snapshot), "ending", s_ending_to_json(snapshot->ending), "runs",
+        s_runs_to_json(snapshot, books), "checkpoints", books->checkpoints, "rejects", books->rejects, "report",
+        books->report, "history", pr_history_to_json(history), "window", s_window_to_json(snapshot));
     char *text = pr_json_dump(root, JSON_COMPACT | JSON_REAL_PRECISION(12));
     json_decref(root);
     return text;

@@ -167,7 +167,7 @@ static void s_settle(pr_walk_t *walk, const pr_value_t *values) {
     for (size_t i = 0; i < failed->failures_count; i++)
         pr_proof_list_add_failure(walk->list, &failed->failures[i]);
     if (failed->failures_total > 0 && !pr_inverse_is_final(walk->opened->inverse))
-        pr_pending_add(pending, values, pr_walk_place(walk), failed->failures_total);
+        pr_pending_add(pending, values, pr_walk_place(walk), failed->failures_by_kind);
     else if (failed->failures_total == 0 && pr_pending_has(pending, values))
         pr_pending_settle(pending, values, pr_walk_place(walk), walk->list);
 }

@@ -26,8 +26,9 @@ enum { S_MAX = 100000, S_SLOTS = 1 << 15, S_KEY_BYTES = 512 };
 typedef struct {
     XXH128_hash_t key;
     pr_pending_place_t place;
-    uint64_t failures; /* 0: settled */
-    uint32_t next;     /* of the same slot: index + 1; 0: none */
+    uint64_t by_kind[PR_FAILURE_KINDS]; /* its failures */
+    bool settled;
+    uint32_t next; /* of the same slot: index + 1; 0: none */
 } s_record_t;
 
 struct pr_pending {
@@ -92,7 +93,8 @@ static uint32_t *s_slot(const pr_pending_t *pending, XXH128_hash_t key) {
     return &pending->slots[key.low64 % S_SLOTS];
 }
 
-void pr_pending_add(pr_pending_t *pending, const pr_value_t *values, pr_pending_place_t place, uint64_t failures) {
+void pr_pending_add(pr_pending_t *pending, const pr_value_t *values, pr_pending_place_t place,
+                    const uint64_t by_kind[PR_FAILURE_KINDS]) {
     if (pending->count == S_MAX)
         return;
     if (pending->slots == NULL)
@@ -103,7 +105,9 @@ void pr_pending_add(pr_pending_t *pending, const pr_value_t *values, pr_pending_
     }
     XXH128_hash_t key = s_hash(pending, values);
     uint32_t *slot = s_slot(pending, key);
-    pending->records[pending->count++] = (s_record_t){.key = key, .place = place, .failures = failures, .next = *slot};
+    s_record_t *record = &pending->records[pending->count++];
+    *record = (s_record_t){.key = key, .place = place, .next = *slot};
+    memcpy(record->by_kind, by_kind, sizeof record->by_kind);
     *slot = (uint32_t)pending->count;
     pending->open++;
 }
@@ -113,7 +117,7 @@ bool pr_pending_has(const pr_pending_t *pending, const pr_value_t *values) {
         return false;
     XXH128_hash_t key = s_hash(pending, values);
     for (uint32_t at = *s_slot(pending, key); at != 0; at = pending->records[at - 1].next)
-        if (pending->records[at - 1].failures > 0 && XXH128_isEqual(pending->records[at - 1].key, key))
+        if (!pending->records[at - 1].settled && XXH128_isEqual(pending->records[at - 1].key, key))
             return true;
     return false;
 }
@@ -160,12 +164,13 @@ uint64_t pr_pending_settle(pr_pending_t *pending, const pr_value_t *values, pr_p
     uint64_t settled = 0;
     for (uint32_t at = *s_slot(pending, key); at != 0; at = pending->records[at - 1].next) {
         s_record_t *record = &pending->records[at - 1];
-        if (record->failures == 0 || !XXH128_isEqual(record->key, key) || !pr_pending_is_later(place, record->place))
+        if (record->settled || !XXH128_isEqual(record->key, key) || !pr_pending_is_later(place, record->place))
             continue;
-        pr_proof_list_remove(list, record->place.source, record->place.offset, record->failures);
+        pr_proof_list_remove(list, record->place.source, record->place.offset, record->by_kind);
         s_report(pending, record, values, place, list);
-        settled += record->failures;
-        record->failures = 0;
+        for (size_t i = 0; i < PR_FAILURE_KINDS; i++)
+            settled += record->by_kind[i];
+        record->settled = true;
         pending->open--;
     }
     return settled;

@@ -26,8 +26,9 @@ typedef struct {
     uint64_t offset;
 } pr_pending_place_t;
 
-/* Note a record and how many failures of it were added to the list. When there are very many, no more are noted. */
-void pr_pending_add(pr_pending_t *pending, const pr_value_t *values, pr_pending_place_t place, uint64_t failures);
+/* Note a record and how many failures of each kind were added to the list. When there are very many, no more are noted. */
+void pr_pending_add(pr_pending_t *pending, const pr_value_t *values, pr_pending_place_t place,
+                    const uint64_t by_kind[PR_FAILURE_KINDS]);
 
 /* Does place a come after b in the exports? */
 bool pr_pending_is_later(pr_pending_place_t a, pr_pending_place_t b);

@@ -235,6 +235,9 @@ static int s_on_finish(pr_validator_t *self, const pr_msg_finish_t *finish, pr_e
     if (result != 0)
         return result < 0 ? result : 0;
     self->finish = *finish;
+    self->daemon->counters.checkpoint = (uint64_t)finish->checkpoint;
+    if (finish->part & PR_WHOLE_FILE)
+        self->daemon->counters.validated_checkpoint = (uint64_t)finish->checkpoint;
     const pr_msg_verdict_t verdict = {.part = finish->part,
                                       .nonce = finish->nonce,
                                       .read_digest =

@@ -35,7 +35,9 @@ typedef struct {
     int64_t unvalidated;    /* checkpoints of the run without a verdict */
     bool taken_back;        /* everything it committed was taken back; state abandoned */
     uint64_t rejected;      /* records, so far */
-    uint64_t failures;      /* checkpoints with failures + failures of the whole */
+    uint64_t validated;     /* records accepted, of checkpoints without failure */
+    uint64_t failures;      /* that the target keeps; at least one of each checkpoint that has any */
+    double seconds;         /* spent on it until it was found */
     int outcome;            /* exit code; -1 while not ended */
 } pr_target_run_t;
 
@@ -123,8 +125,12 @@ void pr_target_batch_rollback(pr_target_t *target);
  *  one transaction. */
 int pr_target_run_finish(pr_target_t *target, int64_t run, int64_t *ret_checkpoint, pr_error_t *err);
 
-/* Are there indexes that were put off? Returns 1, 0 or <0. */
-int pr_target_indexes_left(pr_target_t *target, pr_error_t *err);
+/* Size of the target; 0 if it cannot be read just now. Not while a statement of this connection is at work. */
+uint64_t pr_target_bytes(pr_target_t *target);
+
+/*  How many indexes that were put off are not built yet? Returns that or <0. ret_rows: how many rows they will have to
+ *  take, as far as these are there, added up. */
+int pr_target_indexes_left(pr_target_t *target, uint64_t *ret_rows, pr_error_t *err);
 
 /*  Build one of these indexes, in a transaction of its own. Returns 1, 0 if none is left, or <0. May block
  *  for long. */

@@ -118,6 +118,7 @@ static int s_read_row(pr_target_t *target, pr_target_run_t *run, pr_error_t *err
             pr_position_normalise(s_column_position(statement, 5), target->run_records, target->run_sources);
         run->outcome = sqlite3_column_type(statement, 8) == SQLITE_NULL ? -1 : sqlite3_column_int(statement, 8);
         run->taken_back = sqlite3_column_int(statement, 9) != 0;
+        run->seconds = sqlite3_column_double(statement, 10);
     } else {
         result = pr_target_fail(target, err, "reading run %" PRId64, run->number);
     }
@@ -127,18 +128,22 @@ static int s_read_row(pr_target_t *target, pr_target_run_t *run, pr_error_t *err
 
 static int s_read_counts(pr_target_t *target, pr_target_run_t *run, pr_error_t *err) {
     sqlite3_stmt *checkpoints = pr_target_bound(target, PR_SQL_RUN_CHECKPOINTS, "i", run->number);
-    sqlite3_stmt *whole = pr_target_bound(target, PR_SQL_RUN_WHOLE_FAILURES, "i", run->number);
+    sqlite3_stmt *failures = pr_target_bound(target, PR_SQL_RUN_FAILURES, "i", run->number);
     int result = 0;
-    if (sqlite3_step(checkpoints) == SQLITE_ROW && sqlite3_step(whole) == SQLITE_ROW) {
+    if (sqlite3_step(checkpoints) == SQLITE_ROW && sqlite3_step(failures) == SQLITE_ROW) {
         run->checkpoint = sqlite3_column_int64(checkpoints, 0);
         run->unvalidated = sqlite3_column_int64(checkpoints, 1);
         run->rejected = (uint64_t)sqlite3_column_int64(checkpoints, 2);
-        run->failures = (uint64_t)(sqlite3_column_int64(checkpoints, 3) + sqlite3_column_int64(whole, 0));
+        /* A commit failed even if none of its failures is kept. */
+        sqlite3_int64 failed = sqlite3_column_int64(checkpoints, 3);
+        sqlite3_int64 kept = sqlite3_column_int64(failures, 0);
+        run->failures = (uint64_t)(kept > failed ? kept : failed);
+        run->validated = (uint64_t)sqlite3_column_int64(checkpoints, 4);
     } else {
         result = pr_target_fail(target, err, "reading the checkpoints of run %" PRId64, run->number);
     }
     sqlite3_reset(checkpoints);
-    sqlite3_reset(whole);
+    sqlite3_reset(failures);
     return result;
 }
 
@@ -263,12 +268,21 @@ static int s_of_target(const pr_target_t *target, int result, const pr_error_t *
     return result < 0 ? pr_error_set(err, cause->code, "%s: %s", target->path, cause->text) : result;
 }
 
-int pr_target_indexes_left(pr_target_t *target, pr_error_t *err) {
+uint64_t pr_target_bytes(pr_target_t *target) {
+    sqlite3_stmt *statement = pr_target_bound(target, PR_SQL_BYTES, "");
+    uint64_t bytes = sqlite3_step(statement) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    return bytes;
+}
+
+int pr_target_indexes_left(pr_target_t *target, uint64_t *ret_rows, pr_error_t *err) {
     pr_error_t local = PR_ERROR_INIT;
     int result = pr_target_again(target, err);
     if (result < 0)
         return result;
-    result = pr_deferred_index_listed(target->db, &local);
+    result = pr_deferred_index_rows(target->db, ret_rows, &local);
+    if (result == 0)
+        result = pr_deferred_index_listed(target->db, &local);
     return s_of_target(target, result, &local, err);
 }
 

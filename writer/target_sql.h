@@ -19,11 +19,13 @@
     X(RUN_BY_ID, "SELECT run FROM pvrelay_run WHERE id = ?1")                                                          \
     X(RUN_UNFINISHED, "SELECT run FROM pvrelay_run WHERE state IN ('streaming', 'proving') ORDER BY run DESC LIMIT 1") \
     X(RUN_READ, "SELECT id, state, mapping_digest, null_text, plan_digest, source, ordinal, \"offset\", outcome, "     \
-                "rolled_back_at IS NOT NULL FROM pvrelay_run WHERE run = ?1")                                          \
+                "rolled_back_at IS NOT NULL, seconds FROM pvrelay_run WHERE run = ?1")                                 \
     X(RUN_CHECKPOINTS, "SELECT ifnull(max(checkpoint), 0), ifnull(sum(validated = 0 AND kind = 'batch'), 0), "         \
-                       "ifnull(sum(rejected), 0), ifnull(sum(validated = 2 AND kind = 'batch'), 0) FROM "              \
-                       "pvrelay_checkpoint WHERE run = ?1")                                                            \
-    X(RUN_WHOLE_FAILURES, "SELECT count(*) FROM pvrelay_failure WHERE run = ?1 AND checkpoint IS NULL")                \
+                       "ifnull(sum(rejected), 0), ifnull(sum(validated = 2 AND kind = 'batch'), 0), "                  \
+                       "ifnull(sum(iif(validated = 1, records - rejected, 0)), 0) FROM pvrelay_checkpoint "            \
+                       "WHERE run = ?1")                                                                               \
+    X(RUN_FAILURES, "SELECT count(*) FROM pvrelay_failure WHERE run = ?1")                                             \
+    X(BYTES, "SELECT c.page_count * s.page_size FROM pragma_page_count() c, pragma_page_size() s")                     \
     X(RUN_INSERT,                                                                                                      \
       "INSERT INTO pvrelay_run (id, kind, state, mapping_name, mapping_digest, null_text, plan_digest, started_at, "   \
       "retries_through) VALUES (?1, ?2, 'streaming', ?3, ?4, ?5, ?6, datetime('now'), nullif(?7, 0))")                 \

@@ -160,6 +160,10 @@ static void s_send_finish(pr_verdicts_t *self, pr_whole_part_t part, int64_t now
         self->asked = part;
 }
 
+pr_whole_part_t pr_verdicts_asked(const pr_verdicts_t *self) {
+    return self->asked;
+}
+
 bool pr_verdicts_content_known(const pr_verdicts_t *self) {
     return self->content != NULL;
 }
@@ -198,8 +202,8 @@ int pr_verdicts_send_again(pr_verdicts_t *self, pr_error_t *err) {
 static int s_record(pr_verdicts_t *self, pr_taken_t *taken, pr_error_t *err) {
     const pr_proof_list_t *list = taken->list;
     int result = pr_target_verdict(self->target, self->run->number, taken->checkpoint, list, err);
-    if (result == 0)
-        self->run->failures += list->failures_total;
+    if (result == 0 && list->failures_total > 0)
+        self->run->failures += list->failures_count > 0 ? list->failures_count : 1;
     pr_proof_list_destroy(&taken->list);
     return result;
 }
@@ -422,7 +426,10 @@ static int s_take_commit(pr_verdicts_t *self, size_t at, pr_inbound_t *inbound, 
     }
     for (size_t lost = doubt == NULL ? at : 0; lost > 0; lost--)
         s_ask_again(self, lost - 1); /* asked before this one, and answered before it if the validator had got it */
-    *ret_records = s_take_out(self, s_find(self, verdict->checkpoint)).as.range.count;
+    const pr_target_commit_t taken = s_take_out(self, s_find(self, verdict->checkpoint)).as;
+    *ret_records = taken.range.count;
+    if (list->failures_total == 0)
+        self->run->validated += taken.range.count - taken.rejected;
     if (self->taken_count == 0)
         self->taken_ms = self->heard_ms;
     self->taken[self->taken_count++] = (pr_taken_t){.checkpoint = verdict->checkpoint, .list = list};

@@ -11,7 +11,7 @@
 
 typedef struct pr_verdicts pr_verdicts_t;
 
-/*  For one run. daemon, target and run are borrowed until destroy; run->failures is counted up with what the verdicts
+/*  For one run. daemon, target and run are borrowed until destroy; run->failures and run->validated are counted up with what the verdicts
  *  say, and run->checkpoint tells how far the commits go. *Returns new*. */
 pr_verdicts_t *pr_verdicts_new(pr_daemon_t *daemon, pr_target_t *target, pr_target_run_t *run);
 void pr_verdicts_destroy(pr_verdicts_t **verdicts);
@@ -20,6 +20,9 @@ void pr_verdicts_destroy(pr_verdicts_t **verdicts);
  *  their verdicts, FINISH for this part of the whole. What it has not answered for long is sent again. Call it every turn.
  *  Errors: of the target. */
 int pr_verdicts_send(pr_verdicts_t *verdicts, int64_t now_ms, pr_whole_part_t part, pr_error_t *err);
+
+/* The part of the whole that the validator was asked for and has not answered. */
+pr_whole_part_t pr_verdicts_asked(const pr_verdicts_t *verdicts);
 
 /* Has the validator told what it found in the content, and not in the file yet? */
 bool pr_verdicts_content_known(const pr_verdicts_t *verdicts);

@@ -59,6 +59,7 @@
 
 enum {
     s_gap_ms = 200,
+    s_measure_ms = 1000,
     s_page = 64, /* checkpoints read at a time */
     s_failed_linger_ms = 1000,
     s_subscriptions_a_turn = 1000,
@@ -81,8 +82,8 @@ typedef struct {
     pr_progress_state_t state;
     pr_error_t failure; /* state failed */
     pr_position_t position;
-    uint64_t committed; /* records, over all sources */
-    uint64_t validated;
+    uint64_t committed;    /* records, over all sources */
+    uint64_t with_verdict; /* of those */
     uint64_t resend;
     pr_reorder_t *reorder;
     int64_t gap_ms;   /* since when an early batch has been waiting; 0: none */
@@ -90,7 +91,13 @@ typedef struct {
     pr_verdicts_t *verdicts;
     bool indexed;  /* while proving: no index is left to be built */
     bool indexing; /* at this moment */
-    bool heard;    /* a verdict of a commit, in this turn */
+    uint32_t indexes, indexes_left;
+    uint64_t index_rows, index_rows_left;
+    int64_t measured_ms;
+    pr_run_phase_t phase;
+    int64_t phase_since_ms;
+    uint64_t target_bytes;
+    bool heard; /* a verdict of a commit, in this turn */
     pr_peer_t peers[s_peers_max];
     size_t peers_count;
     int64_t begun_ms; /* when this process took up the run */
@@ -109,7 +116,37 @@ static bool s_has_ended(const pr_writer_t *self) {
     return self->state == PR_PROGRESS_COMPLETE || self->state == PR_PROGRESS_FAILED;
 }
 
+/* What the run is busy with: from its state, and, while it is proved, from what is still to come. */
+static pr_run_phase_t s_phase_of(const pr_writer_t *self) {
+    if (self->state == PR_PROGRESS_STREAMING)
+        return self->phase == PR_PHASE_DERIVED ? PR_PHASE_DERIVED : PR_PHASE_RECORDS;
+    if (self->state != PR_PROGRESS_PROVING || self->verdicts == NULL)
+        return PR_PHASE_NONE;
+    if (!self->indexed)
+        return PR_PHASE_INDEXES;
+    if (self->with_verdict < self->committed)
+        return PR_PHASE_VERDICTS;
+    if (pr_verdicts_content_known(self->verdicts))
+        return PR_PHASE_FILE;
+    return pr_verdicts_asked(self->verdicts) == PR_WHOLE_CONTENT ? PR_PHASE_REFERENCES : PR_PHASE_REFERENCES_AND_FILE;
+}
+
+static void s_enter_phase(pr_writer_t *self, pr_run_phase_t phase) {
+    if (phase == self->phase)
+        return;
+    self->phase = phase;
+    self->phase_since_ms = pr_now_ms();
+}
+
+/* Time spent on the run; it stands still when the run has ended. */
+static uint64_t s_elapsed_ms(const pr_writer_t *self, int64_t now_ms) {
+    int64_t until_ms = self->ended_ms != 0 ? self->ended_ms : now_ms;
+    return (uint64_t)(self->run.seconds * 1000) + (uint64_t)(until_ms - self->begun_ms);
+}
+
 static void s_publish(pr_writer_t *self) {
+    int64_t now_ms = pr_now_ms();
+    s_enter_phase(self, s_phase_of(self));
     pr_message_t message = {.id = PR_MSG_PROGRESS,
                             .progress = {.incarnation = self->daemon->incarnation,
                                          .state = (uint8_t)self->state,
@@ -118,9 +155,20 @@ static void s_publish(pr_writer_t *self) {
                                          .ordinal = self->position.ordinal,
                                          .offset = self->position.offset,
                                          .committed = self->committed,
-                                         .validated = self->validated,
+                                         .with_verdict = self->with_verdict,
+                                         .validated = self->run.validated,
+                                         .rejected = self->run.rejected,
+                                         .failures = self->run.failures,
                                          .checkpoint = self->run.checkpoint,
-                                         .resend = self->resend}};
+                                         .resend = self->resend,
+                                         .elapsed_ms = s_elapsed_ms(self, now_ms),
+                                         .phase = (uint8_t)self->phase,
+                                         .phase_ms = (uint64_t)(now_ms - self->phase_since_ms),
+                                         .indexes = self->indexes,
+                                         .indexes_left = self->indexes_left,
+                                         .index_rows = self->index_rows,
+                                         .index_rows_left = self->index_rows_left,
+                                         .target_bytes = self->target_bytes}};
     if (self->state == PR_PROGRESS_COMPLETE)
         message.progress.outcome = (uint16_t)self->run.outcome;
     if (self->state == PR_PROGRESS_FAILED) {
@@ -128,7 +176,7 @@ static void s_publish(pr_writer_t *self) {
         pr_wire_text_set(&message.progress.text, self->failure.text);
     }
     pr_daemon_send(self->daemon, self->daemon->progress, &message, NULL, 0);
-    self->published_ms = pr_now_ms();
+    self->published_ms = now_ms;
 }
 
 /* A new listener on the XPUB hears at once where the run stands. */
@@ -222,6 +270,7 @@ static int s_complete(pr_writer_t *self, pr_error_t *err) {
     }
     self->run.outcome = outcome;
     self->daemon->outcome = outcome;
+    self->daemon->counters.validated_checkpoint = (uint64_t)self->run.checkpoint;
     pr_fault("writer.complete-before-progress");
     s_ended(self, PR_PROGRESS_COMPLETE);
     pr_fault("writer.complete-after-progress");
@@ -232,7 +281,7 @@ static int s_on_verdict(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *er
     uint64_t records = 0;
     bool whole = false;
     int result = pr_verdicts_take(self->verdicts, inbound, &records, &whole, err);
-    self->validated += records;
+    self->with_verdict += records;
     if (records > 0) {
         self->heard = true;
         self->daemon->counters.validated_checkpoint = (uint64_t)inbound->message.verdict.checkpoint;
@@ -441,24 +490,39 @@ static int s_on_rows(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) 
 /* ---- the run's life ------------------------------------------------------------------------------------------------
  */
 
+/* The indexes that are to be built after the last record, and the size of what they are in. */
+static int s_measure(pr_writer_t *self, pr_error_t *err) {
+    int left = pr_target_indexes_left(self->target, &self->index_rows_left, err);
+    if (left < 0)
+        return left;
+    self->measured_ms = pr_now_ms();
+    self->indexes_left = (uint32_t)left;
+    if (self->indexes < self->indexes_left)
+        self->indexes = self->indexes_left;
+    if (self->indexes == self->indexes_left)
+        self->index_rows = self->index_rows_left;
+    self->target_bytes = pr_target_bytes(self->target);
+    return 0;
+}
+
 static int s_adopt_plan(pr_writer_t *self, pr_error_t *err) {
     int result = pr_target_run_plan(self->target, self->run.number, &self->plan, err);
     if (result < 0)
         return result;
     self->position = pr_position_normalise(self->run.position, self->plan->records, self->plan->count);
     self->committed = pr_position_records_before(self->position, self->plan->records, self->plan->count);
-    self->validated = self->committed;
+    self->with_verdict = self->committed;
     pr_target_commit_t commits[s_page];
     int64_t after = 0;
     int got;
     while ((got = pr_target_unvalidated(self->target, self->run.number, after, commits, s_page, err)) > 0) {
         for (int i = 0; i < got; i++)
-            self->validated -= commits[i].range.count;
+            self->with_verdict -= commits[i].range.count;
         after = commits[got - 1].checkpoint;
     }
     for (uint32_t i = 0; i < self->plan->count; i++)
         self->daemon->counters.records_total += self->plan->records[i];
-    return got;
+    return got < 0 ? got : s_measure(self, err);
 }
 
 static int s_begin_run(pr_writer_t *self, const pr_plan_t *plan, pr_error_t *err) {
@@ -501,10 +565,10 @@ static int s_on_plan(pr_writer_t *self, pr_inbound_t *inbound, pr_error_t *err) 
 
 /* All is committed. What is left to be done before the whole can be proved? */
 static int s_begin_proving(pr_writer_t *self, pr_error_t *err) {
-    int left = pr_target_indexes_left(self->target, err);
+    int result = s_measure(self, err);
     self->state = PR_PROGRESS_PROVING;
-    self->indexed = left == 0;
-    return left < 0 ? left : 0;
+    self->indexed = self->indexes_left == 0;
+    return result;
 }
 
 static int s_on_end(pr_writer_t *self, const pr_msg_end_t *end, pr_error_t *err) {
@@ -513,10 +577,13 @@ static int s_on_end(pr_writer_t *self, const pr_msg_end_t *end, pr_error_t *err)
         return 0; /* already answered, or early: it will be said again */
     pr_fault("writer.end-before-finish");
     int result = pr_verdicts_record(self->verdicts, err);
+    s_enter_phase(self, PR_PHASE_DERIVED);
+    s_publish(self); /* it can take its time */
     if (result == 0)
         result = pr_target_run_finish(self->target, self->run.number, &self->run.checkpoint, err);
     if (result < 0)
         return result;
+    self->daemon->counters.checkpoint = (uint64_t)self->run.checkpoint;
     pr_fault("writer.end-after-finish");
     result = s_begin_proving(self, err);
     if (result == 0)
@@ -657,6 +724,8 @@ static int s_due(pr_writer_t *self, int64_t now_ms, pr_error_t *err) {
         result = s_check_reject_limit(self, err); /* a writer that died at the limit, or a lower one than before */
     if (result == 0 && (proving || pr_verdicts_overdue(self->verdicts, now_ms)))
         result = pr_verdicts_record(self->verdicts, err);
+    if (result == 0 && streaming && now_ms - self->measured_ms >= s_measure_ms)
+        result = s_measure(self, err);
     if (result == 0 && (streaming || proving))
         result = pr_verdicts_send(self->verdicts, now_ms, s_provable(self), err);
     return result;
@@ -671,14 +740,18 @@ static int s_build_index(pr_writer_t *self, pr_error_t *err) {
         return 0;
     if (heard)
         return 1;
+    self->phase_since_ms = pr_now_ms();
+    s_publish(self); /* which one; it can take its time */
     self->indexing = true;
     int result = pr_target_build_index(self->target, err);
     self->indexing = false;
-    self->indexed = result == 0;
     if (result < 0 && pr_daemon_interrupted()) {
         pr_error_clear(err); /* the signal is taken next turn */
         return 0;
     }
+    if (result >= 0)
+        result = s_measure(self, err);
+    self->indexed = result == 0 && self->indexes_left == 0;
     return result < 0 ? result : 1;
 }
 
@@ -729,10 +802,17 @@ static int s_on_drain(void *context, pr_error_t *err) {
     return result;
 }
 
+/* No writer is open: nobody is to be told. */
+static bool s_at_rest(void *context) {
+    (void)context;
+    return true;
+}
+
 static void s_close(void **context) {
     pr_writer_t *self = *context;
     if (self == NULL)
         return;
+    pr_sql_alive(s_at_rest, NULL);
     pr_verdicts_destroy(&self->verdicts);
     if (self->export_file >= 0)
         close(self->export_file);
@@ -836,10 +916,22 @@ static int s_outcome_of_exit_code(int exit_code) {
     return PR_E_OK;
 }
 
-/* What is begun is committed; but for an index, which the next writer can build as well. */
+/* In the middle of a statement: what the others must hear, so that nobody takes the writer for dead. */
+static void s_on_wait(void *context) {
+    pr_writer_t *self = context;
+    s_greet_listeners(self);
+    if (pr_now_ms() - self->published_ms >= self->daemon->config->heartbeat_ms)
+        s_publish(self);
+}
+
+/* In the midst of a statement. What takes long after the last record is shown as it goes, also to a new listener. */
 static bool s_alive(void *context) {
-    const pr_writer_t *self = context;
+    pr_writer_t *self = context;
+    bool busy = self->phase == PR_PHASE_DERIVED || self->state == PR_PROGRESS_PROVING;
     pr_daemon_busy(self->daemon);
+    if (busy && self->daemon->progress != NULL)
+        s_on_wait(self);
+    /* What is begun is committed; but for an index, which the next writer can build as well. */
     return !self->indexing || !pr_daemon_interrupted();
 }
 
@@ -881,14 +973,6 @@ static int s_open(pr_daemon_t *daemon, void **ret_self, pr_error_t *err) {
     return 0;
 }
 
-/* In the middle of a statement: what the others must hear, so that nobody takes the writer for dead. */
-static void s_on_wait(void *context) {
-    pr_writer_t *self = context;
-    s_greet_listeners(self);
-    if (pr_now_ms() - self->published_ms >= self->daemon->config->heartbeat_ms)
-        s_publish(self);
-}
-
 /* ROWS, COMMITs and VERDICTs on their way are lost. */
 static int s_on_reopened(void *context, pr_error_t *err) {
     pr_writer_t *self = context;
@@ -911,7 +995,7 @@ static int s_on_progress(void *context, const pr_msg_progress_t *progress, bool 
 static void s_status(void *context, char *buffer, size_t size) {
     const pr_writer_t *self = context;
     snprintf(buffer, size, "%llu records committed, %llu proved, %llu rejected, checkpoint %lld",
-             (unsigned long long)self->committed, (unsigned long long)self->validated,
+             (unsigned long long)self->committed, (unsigned long long)self->run.validated,
              (unsigned long long)self->run.rejected, (long long)self->run.checkpoint);
 }
 

@@ -623,7 +623,7 @@ reject 1, run 1 (rolled back): unknown_value in modules.status: 'OK'
         self.fakes.script("writer", "say <3>pvrelay-writer: TARGET: stop; exit 5")
         saved = lambda: json.loads((self.fakes.root / "r" / "config.json").read_text())["run"]
         done = self.fakes.run()
-        self.assertEqual(done.stderr, "pvrelay: 0 of 0 records are committed, 0 validated\npvrelay: TARGET: stop\n")
+        self.assertEqual(done.stderr, "pvrelay: 0 of 0 records are committed, 0 of them rejected; 0 validated\npvrelay: TARGET: stop\n")
         self.assertEqual(saved(), identity)
         self.fakes.run("--restart")
         self.assertNotEqual(saved(), identity)
@@ -828,7 +828,7 @@ class Reports(unittest.TestCase):
             out, err = process.communicate(timeout=pipeline.DEADLINE)
             self.assertEqual((process.returncode, out), (6, ""))
             self.assertRegex(err, r"\Apvrelay: interrupted; what is begun is committed first \(once more stops at once\)\n"
-                                  r"pvrelay: [\d,]+ of [\d,]+ records are committed, [\d,]+ validated\n"
+                                  r"pvrelay: [\d,]+ of [\d,]+ records are committed, [\d,]+ of them rejected; [\d,]+ validated\n"
                                   r"pvrelay: INTERRUPTED: interrupted; the same command continues where this one stopped\n\Z")
             done = pipeline.run(exports, target)
             self.assertTrue(done.stdout.startswith("Run 1, "))

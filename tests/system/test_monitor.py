@@ -24,7 +24,9 @@ FAMILIES = {"pvrelay_build_info", "pvrelay_stage_up", "pvrelay_run_info", "pvrel
             "pvrelay_working_seconds_total", "pvrelay_wait_input_seconds_total", "pvrelay_wait_output_seconds_total", "pvrelay_records_total",
             "pvrelay_batches_total", "pvrelay_bytes_total", "pvrelay_rejects_total", "pvrelay_resends_total", "pvrelay_protocol_errors_total",
             "pvrelay_commit_duration_seconds", "pvrelay_window_bytes", "pvrelay_checkpoint_number", "pvrelay_validated_checkpoint_number",
-            "pvrelay_validation_rows_total", "pvrelay_last_progress_timestamp_seconds"}
+            "pvrelay_validation_rows_total", "pvrelay_last_progress_timestamp_seconds", "pvrelay_rejected_records", "pvrelay_run_failures",
+            "pvrelay_run_phase", "pvrelay_run_indexes", "pvrelay_run_indexes_left", "pvrelay_run_progress_ratio", "pvrelay_run_eta_seconds",
+            "pvrelay_run_elapsed_seconds"}
 SAMPLE = re.compile(r'^(pvrelay_[a-z_]+)(\{[^}]*\})? ([-+.0-9a-zA-Z]+)$')
 
 
@@ -353,7 +355,8 @@ class EndedRun(Watched):
         self.assertEqual([(reject["reason"], reject["count"]) for reject in told["rejects"]], [("unknown_value", 7), ("bad_utf8", 2)])
         self.assertEqual(len(told["checkpoints"]), 200)
         self.assertEqual(sum(part["commits"] for part in told["checkpoints"]),
-                         pipeline.query(self.target, "SELECT count(*) FROM pvrelay_checkpoint WHERE kind = 'batch'")[0][0])
+                         pipeline.query(self.target, "SELECT count(*) FROM pvrelay_checkpoint")[0][0])
+        self.assertEqual(told["checkpoints"][-1]["number"], run["checkpoint"])  # the end of the run is one, too
         self.assertEqual(sum(part["records"] for part in told["checkpoints"]), self.records)
         self.assertEqual({part["validated"] for part in told["checkpoints"]}, {1})
 

@@ -233,24 +233,27 @@ static void test_remove(void **state) {
     (void)state;
     pr_proof_list_t *list = pr_proof_list_new(5);
     pr_failure_t failure = s_failure;
+    const uint64_t none[PR_FAILURE_KINDS] = {0};
+    const uint64_t two[PR_FAILURE_KINDS] = {[PR_FAILURE_MISMATCH] = 2};
     for (uint64_t i = 0; i < 8; i++) {
         failure.offset = i / 2;
         pr_proof_list_add_failure(list, &failure);
     }
     assert_int_equal(list->failures_count, 5);
     assert_int_equal(list->failures_by_kind[s_failure.kind], 8);
-    pr_proof_list_remove(list, s_failure.source + 1, 1, 0);
+    pr_proof_list_remove(list, s_failure.source + 1, 1, none);
     assert_int_equal(list->failures_count, 5);
-    pr_proof_list_remove(list, s_failure.source, 1, 2);
+    pr_proof_list_remove(list, s_failure.source, 1, two);
     assert_int_equal(list->failures_count, 3);
     assert_int_equal(list->failures_total, 6);
+    assert_int_equal(list->failures_by_kind[s_failure.kind], 6); /* what was explained is counted no more */
     assert_true(list->failures[0].offset == 0);
     assert_true(list->failures[2].offset == 2);
     /* Some of them were counted and not kept. */
-    pr_proof_list_remove(list, s_failure.source, 2, 2);
+    pr_proof_list_remove(list, s_failure.source, 2, two);
     assert_int_equal(list->failures_count, 2);
     assert_int_equal(list->failures_total, 4);
-    pr_proof_list_remove(list, s_failure.source, 0, 2);
+    pr_proof_list_remove(list, s_failure.source, 0, two);
     assert_int_equal(list->failures_count, 0);
     assert_int_equal(list->failures_total, 2);
     for (uint64_t i = 0; i < 5; i++)

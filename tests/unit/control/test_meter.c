@@ -11,7 +11,7 @@
 
 static pr_msg_progress_t s_progress(unsigned state, uint32_t source, uint64_t committed, uint64_t validated) {
     return (pr_msg_progress_t){
-        .state = (uint8_t)state, .source = source, .committed = committed, .validated = validated};
+        .state = (uint8_t)state, .source = source, .committed = committed, .with_verdict = validated};
 }
 
 static void test_nothing_heard(void **state) {
@@ -72,8 +72,10 @@ static void test_positions_rates_and_eta(void **state) {
     assert_int_equal(view.stages[PR_STAGE_VALIDATOR].records, 25);
     assert_int_equal(view.stages[PR_STAGE_VALIDATOR].lag, 25);
     assert_true(view.stages[PR_STAGE_WRITER].per_second == 100);
-    assert_true(view.stages[PR_STAGE_WRITER].eta_s == 9.5);
-    assert_true(view.stages[PR_STAGE_VALIDATOR].eta_s == 19.5);
+    /* The records, and what comes behind them: some milliseconds for so few. */
+    assert_true(view.stages[PR_STAGE_WRITER].eta_s >= 9.5 && view.stages[PR_STAGE_WRITER].eta_s < 9.51);
+    assert_true(view.stages[PR_STAGE_VALIDATOR].eta_s > 19.5 && view.stages[PR_STAGE_VALIDATOR].eta_s < 19.51);
+    assert_true(view.eta_s == view.stages[PR_STAGE_VALIDATOR].eta_s);
     pr_meter_destroy(&meter);
 }
 
@@ -158,20 +160,19 @@ static void test_counted_for_the_run_before(void **state) {
     pr_meter_view_t view;
     pr_msg_counters_t reader = {.start_ms = 1, .records_read = 100, .bytes = 1000, .window_bytes = 1000, .resends = 7};
     pr_msg_counters_t transformer = {.start_ms = 1, .records_ok = 1000, .records_rejected = 5};
-    pr_msg_counters_t validator = {.start_ms = 1, .failures = {{1, 2}}};
     pr_msg_progress_t at = s_progress(PR_PROGRESS_STREAMING, 0, 0, 0);
     pr_meter_discount(meter, PR_STAGE_READER, 1, &reader);
     pr_meter_discount(meter, PR_STAGE_TRANSFORMER, 1, &transformer);
     pr_meter_discount(meter, PR_STAGE_TRANSFORMER, 2, &transformer); /* there is none: ignored */
-    pr_meter_discount(meter, PR_STAGE_VALIDATOR, 1, &validator);
+    at.failures = 4;                                                 /* that the target keeps of this run */
+    pr_meter_progress(meter, &at, 0);
+    at.committed = 15;
     pr_meter_progress(meter, &at, 0);
     reader.resends = 8;
     transformer.records_ok = 1020;
     transformer.records_rejected = 6;
-    validator.failures.at[2] = 4;
     pr_meter_counters(meter, PR_STAGE_READER, 1, &reader);
     pr_meter_counters(meter, PR_STAGE_TRANSFORMER, 1, &transformer);
-    pr_meter_counters(meter, PR_STAGE_VALIDATOR, 1, &validator);
     pr_meter_look(meter, 0, &view);
     assert_int_equal(view.resends, 1);
     assert_int_equal(view.stages[PR_STAGE_TRANSFORMER].records, 21);
@@ -185,6 +186,98 @@ static void test_counted_for_the_run_before(void **state) {
     pr_meter_destroy(&meter);
 }
 
+static pr_msg_progress_t s_phase(pr_run_phase_t phase, uint64_t phase_ms, uint32_t indexes_left) {
+    return (pr_msg_progress_t){.state = phase <= PR_PHASE_DERIVED ? PR_PROGRESS_STREAMING : PR_PROGRESS_PROVING,
+                               .committed = 3000000,
+                               .with_verdict = 3000000,
+                               .phase = (uint8_t)phase,
+                               .phase_ms = phase_ms,
+                               .elapsed_ms = 30000,
+                               .indexes = 5,
+                               .indexes_left = indexes_left,
+                               .index_rows = 15000000,
+                               .index_rows_left = 3000000 * (uint64_t)indexes_left,
+                               .target_bytes = 750000000};
+}
+
+/* A load of 3 million: the records take 18 s, and what comes behind them two fifths of the whole. */
+static void test_the_last_phases_are_named_and_in_the_time_left(void **state) {
+    (void)state;
+    static const struct {
+        pr_run_phase_t phase;
+        uint32_t indexes_left;
+        uint64_t phase_ms;
+        const char *words;
+    } steps[] = {{PR_PHASE_RECORDS, 5, 18000, "replaying"},    {PR_PHASE_DERIVED, 5, 500, "derived columns"},
+                 {PR_PHASE_INDEXES, 5, 0, "indexes 1 of 5"},   {PR_PHASE_INDEXES, 4, 0, "indexes 2 of 5"},
+                 {PR_PHASE_INDEXES, 4, 700, "indexes 2 of 5"}, {PR_PHASE_INDEXES, 1, 900, "indexes 5 of 5"},
+                 {PR_PHASE_REFERENCES, 0, 20, "references"},   {PR_PHASE_FILE, 0, 0, "file check"},
+                 {PR_PHASE_FILE, 0, 2000, "file check"},       {PR_PHASE_FILE, 0, 60000, "file check"}};
+    pr_meter_t *meter = pr_meter_new(1);
+    pr_msg_counters_t reader = {.start_ms = 1, .records_total = 3000000};
+    pr_msg_progress_t at = s_progress(PR_PROGRESS_STREAMING, 0, 0, 0);
+    pr_meter_view_t view;
+    double share = 0;
+    double eta_s = 1e9;
+    int64_t now_ms = 0;
+    pr_meter_counters(meter, PR_STAGE_READER, 1, &reader);
+    pr_meter_progress(meter, &at, 0);
+    pr_meter_look(meter, 0, &view);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        at = s_phase(steps[i].phase, steps[i].phase_ms, steps[i].indexes_left);
+        now_ms = 18000 + (int64_t)i * 1000;
+        pr_meter_progress(meter, &at, now_ms);
+        pr_meter_look(meter, now_ms, &view);
+        assert_string_equal(view.phase, steps[i].words);
+        if (i == 0) /* of the time, not of the records */
+            assert_true(view.share > 0.55 && view.share < 0.75);
+        bool overdue = i + 1 == sizeof steps / sizeof steps[0];
+        assert_true(view.share < 1 && (overdue || view.share > share));
+        assert_true(view.eta_s > 0 && (overdue || view.eta_s < eta_s)); /* 0:00 only when it is over */
+        assert_true(view.stages[PR_STAGE_VALIDATOR].eta_s == view.eta_s);
+        share = view.share;
+        eta_s = view.eta_s;
+    }
+    /* Between two PROGRESS the clock goes on. */
+    at = s_phase(PR_PHASE_FILE, 0, 0);
+    pr_meter_progress(meter, &at, now_ms);
+    pr_meter_look(meter, now_ms, &view);
+    eta_s = view.eta_s;
+    pr_meter_look(meter, now_ms + 1000, &view);
+    assert_true(view.eta_s > eta_s - 1.1 && view.eta_s < eta_s - 0.9);
+    at.state = PR_PROGRESS_COMPLETE;
+    at.phase = PR_PHASE_NONE;
+    pr_meter_progress(meter, &at, now_ms);
+    pr_meter_look(meter, now_ms, &view);
+    assert_true(view.share == 1 && view.eta_s == 0);
+    assert_string_equal(view.phase, "complete");
+    pr_meter_destroy(&meter);
+}
+
+/* What the run has rejected is told by PROGRESS, also when the transformers have not been there from its beginning. */
+static void test_rejects_of_a_continued_run(void **state) {
+    (void)state;
+    pr_meter_t *meter = pr_meter_new(1);
+    pr_meter_view_t view;
+    pr_msg_counters_t reader = {
+        .start_ms = 1, .records_read = 10, .bytes = 100, .window_bytes = 100, .records_total = 500};
+    pr_msg_counters_t transformer = {.start_ms = 1, .records_ok = 8, .records_rejected = 2};
+    pr_msg_progress_t at = s_progress(PR_PROGRESS_STREAMING, 0, 200, 200);
+    at.rejected = 7;
+    at.validated = 193;
+    pr_meter_progress(meter, &at, 0);
+    pr_meter_counters(meter, PR_STAGE_READER, 1, &reader);
+    pr_meter_look(meter, 0, &view);
+    assert_int_equal(view.stages[PR_STAGE_TRANSFORMER].rejects, 7);
+    pr_meter_counters(meter, PR_STAGE_TRANSFORMER, 1, &transformer);
+    pr_meter_look(meter, 0, &view);
+    assert_int_equal(view.stages[PR_STAGE_TRANSFORMER].rejects, 9);
+    assert_int_equal(view.stages[PR_STAGE_WRITER].rejects, 7);
+    assert_int_equal(view.validated, 193);
+    assert_int_equal(view.stages[PR_STAGE_VALIDATOR].records, 200);
+    pr_meter_destroy(&meter);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_heard),
@@ -195,6 +288,8 @@ int main(void) {
         cmocka_unit_test(test_mark_moves_with_every_step),
         cmocka_unit_test(test_joined_in_the_middle),
         cmocka_unit_test(test_counted_for_the_run_before),
+        cmocka_unit_test(test_the_last_phases_are_named_and_in_the_time_left),
+        cmocka_unit_test(test_rejects_of_a_continued_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,13 @@
 #include "control/progress_view.h"
 
 static pr_meter_view_t s_midway(void) {
-    pr_meter_view_t view = {.state = PR_PROGRESS_STREAMING, .total = 1000000, .transformers = 3};
+    pr_meter_view_t view = {.state = PR_PROGRESS_STREAMING,
+                            .total = 1000000,
+                            .validated = 399998,
+                            .phase = "indexes 2 of 5",
+                            .share = 0.4,
+                            .eta_s = 61,
+                            .transformers = 3};
     view.stages[PR_STAGE_READER] = (pr_meter_stage_t){true, 462000, 190000, 2.8, 0, 0};
     view.stages[PR_STAGE_TRANSFORMER] = (pr_meter_stage_t){true, 460000, 190000, 2.9, 2000, 7};
     view.stages[PR_STAGE_WRITER] = (pr_meter_stage_t){true, 450000, 180000, 3.1, 10000, 7};
@@ -29,7 +35,7 @@ static void test_table_80(void **state) {
                               "transformer x3        460,000    190,000   46.0     0:03     2,000        7\n"
                               "writer                450,000    180,000   45.0     0:04    10,000        7\n"
                               "validator             400,000    170,000   40.0     0:04    50,000        2\n"
-                              "replaying 40.0 % [########################....................................]\n");
+                              "indexes 2 of 5 40.0 % ETA 1:01 [##################............................]\n");
     assert_int_equal(size, strlen(text));
 }
 
@@ -54,7 +60,7 @@ static void test_narrow_leaves_columns_out(void **state) {
                               "transformer x3        460,000    190,000\n"
                               "writer                450,000    180,000\n"
                               "validator             400,000    170,000\n"
-                              "replaying 40.0 % [##########...............]\n");
+                              "indexes 2 of 5 40.0 % ETA 1:01 [####.......]\n");
 }
 
 static void test_colour_for_alarms_only(void **state) {
@@ -73,7 +79,7 @@ static void test_colour_for_alarms_only(void **state) {
 
 static void test_nothing_known_yet(void **state) {
     (void)state;
-    pr_meter_view_t view = {.transformers = 1};
+    pr_meter_view_t view = {.transformers = 1, .phase = "starting", .share = -1, .eta_s = -1};
     char text[4096];
     pr_view_print_table(&view, 80, false, text, sizeof text);
     assert_string_equal(text, "stage                 records  records/s      %      ETA       lag  rejects\n"
@@ -91,10 +97,11 @@ static void test_lines(void **state) {
     pr_meter_view_t view = s_midway();
     char text[512];
     pr_view_print_line(&view, text, sizeof text);
-    assert_string_equal(text,
-                        "replaying 40.0 %: read 462,000, transformed 460,000, written 450,000, validated 400,000 of "
-                        "1,000,000 records, 170,000/s, ETA 0:04, rejects 7, failed 2");
-    view = (pr_meter_view_t){.scanning = true, .scanned_bytes = 123000000, .scan_total_bytes = 421300000};
+    assert_string_equal(
+        text, "indexes 2 of 5 40.0 %: read 462,000, transformed 460,000, committed 450,000, validated 399,998 of "
+              "1,000,000 records, 170,000/s, ETA 1:01, rejects 7, failed 2");
+    view = (pr_meter_view_t){
+        .scanning = true, .phase = "scanning", .scanned_bytes = 123000000, .scan_total_bytes = 421300000};
     pr_view_print_line(&view, text, sizeof text);
     assert_string_equal(text, "scanning 123.0 MB of 421.3 MB");
     pr_view_print_table(&view, 60, false, text, sizeof text);

@@ -98,6 +98,8 @@ static void test_a_run(void **state) {
     s_pipeline_t *pipeline = s_pipeline(1);
     pr_meter_stage_t *stages = pipeline->meter.stages;
     pipeline->meter.total = 1000;
+    pipeline->meter.share = 0.2;
+    pipeline->meter.eta_s = 17;
     stages[PR_STAGE_READER].records = 700;
     stages[PR_STAGE_READER].per_second = 70;
     stages[PR_STAGE_TRANSFORMER].rejects = 5;
@@ -111,7 +113,7 @@ static void test_a_run(void **state) {
     assert_string_equal(view->run, "ab000000-0000-0000-0000-000000000000");
     assert_int_equal(view->done, 250);
     assert_int_equal(view->total, 1000);
-    assert_true(view->per_second == 50 && view->eta_s == 15 && view->elapsed_s == 5);
+    assert_true(view->per_second == 50 && view->eta_s == 17 && view->share == 0.2 && view->elapsed_s == 5);
     assert_int_equal(view->rejects, 4);
     assert_int_equal(view->failures, 2);
     assert_int_equal(view->up_count, 4);
@@ -127,6 +129,11 @@ static void test_a_run(void **state) {
     assert_int_equal(view->rows[1].window_bytes, -1);
     assert_int_equal(view->rows[3].lag, 350);
     assert_int_equal(view->rows[3].restarts, 2);
+    /* Behind the last record the phase is named. */
+    pipeline->progress.state = PR_PROGRESS_PROVING;
+    pipeline->progress.phase = PR_PHASE_INDEXES;
+    snprintf(pipeline->meter.phase, sizeof pipeline->meter.phase, "indexes 2 of 5");
+    assert_string_equal(s_take(pipeline, 0)->word, "indexes 2 of 5");
     s_release(pipeline);
 }
 

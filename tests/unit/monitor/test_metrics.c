@@ -49,9 +49,22 @@ static void test_histogram(void **state) {
 static void test_counters(void **state) {
     pr_watch_stage_t stages[] = {s_stage(PR_STAGE_READER, true), s_stage(PR_STAGE_TRANSFORMER, true),
                                  s_stage(PR_STAGE_TRANSFORMER, true), s_stage(PR_STAGE_VALIDATOR, true)};
-    const pr_msg_progress_t progress = {.state = PR_PROGRESS_STREAMING, .committed = 70, .validated = 60};
-    const pr_snapshot_t snapshot = {
-        .stages = stages, .stages_count = 4, .progress = &progress, .run = {.bytes = {0xab}}, .total = 100};
+    const pr_msg_progress_t progress = {.state = PR_PROGRESS_STREAMING,
+                                        .committed = 70,
+                                        .validated = 60,
+                                        .with_verdict = 65,
+                                        .rejected = 5,
+                                        .failures = 2,
+                                        .phase = PR_PHASE_INDEXES,
+                                        .indexes = 5,
+                                        .indexes_left = 4};
+    const pr_meter_view_t meter = {.share = 0.625, .eta_s = 12.5, .elapsed_s = -1};
+    const pr_snapshot_t snapshot = {.stages = stages,
+                                    .stages_count = 4,
+                                    .progress = &progress,
+                                    .run = {.bytes = {0xab}},
+                                    .meter = &meter,
+                                    .total = 100};
     (void)state;
     stages[0].counters.window_bytes = UINT64_C(1) << 40;
     stages[0].counters.last_progress_ms = UINT64_C(1795388353007);
@@ -84,6 +97,14 @@ static void test_counters(void **state) {
     s_expect(text, "pvrelay_run_records 100");
     s_expect(text, "pvrelay_committed_records 70");
     s_expect(text, "pvrelay_validated_records 60");
+    s_expect(text, "pvrelay_rejected_records 5");
+    s_expect(text, "pvrelay_run_failures 2");
+    s_expect(text, "pvrelay_run_phase{phase=\"indexes\"} 1");
+    s_expect(text, "pvrelay_run_indexes 5");
+    s_expect(text, "pvrelay_run_indexes_left 4");
+    s_expect(text, "pvrelay_run_progress_ratio 0.6250");
+    s_expect(text, "pvrelay_run_eta_seconds 12.5000");
+    assert_null(strstr(text, "\npvrelay_run_elapsed_seconds")); /* not known */
     s_expect(text, "pvrelay_build_info{version=\"" PVRELAY_VERSION "\"} 1");
     assert_null(strstr(text, "pvrelay_window_bytes{stage=\"validator\""));
     free(text);
