@@ -45,6 +45,9 @@ License: Expat
  ${terms}
 ")
 file(REMOVE "${doc}/LICENSE")
+file(READ "${doc}/README.md" readme)
+string(REPLACE "[LICENSE](LICENSE)" "[copyright](copyright)" readme "${readme}")
+file(WRITE "${doc}/README.md" "${readme}")
 
 file(MAKE_DIRECTORY "${root}/share/lintian/overrides")
 file(COPY_FILE "${CMAKE_CURRENT_LIST_DIR}/debian/lintian-overrides" "${root}/share/lintian/overrides/${CPACK_PACKAGE_NAME}")

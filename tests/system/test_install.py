@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import unittest
@@ -38,7 +39,9 @@ EXPECTED = {
     "share/doc/pvrelay/LICENSE",
     "share/doc/pvrelay/README.md",
     "share/doc/pvrelay/examples/demo.json",
-    "share/doc/pvrelay/protocol.md",
+    "share/doc/pvrelay/docs/bench.png",
+    "share/doc/pvrelay/docs/performance.md",
+    "share/doc/pvrelay/docs/protocol.md",
     "share/man/man1/pvrelay.1",
     "share/man/man5/pvrelay-config.5",
     "share/man/man5/pvrelay-mapping.5",
@@ -61,6 +64,16 @@ EXPECTED = {
 }
 
 
+def dead_links(folder):
+    """Links of the documents in this folder, and below it, to files that are not there."""
+    dead = []
+    for document in folder.rglob("*.md"):
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
+            if not re.match(r"[a-z]+:", link) and not (document.parent / link).exists():
+                dead.append(f"{document.relative_to(folder)}: {link}")
+    return dead
+
+
 class Install(unittest.TestCase):
     def test_installed(self):
         with pipeline.folder() as root:
@@ -68,12 +81,25 @@ class Install(unittest.TestCase):
             subprocess.run(["cmake", "--install", pipeline.BIN.parent, "--prefix", prefix], check=True, stdout=subprocess.DEVNULL)
             installed = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
             self.assertEqual(installed, EXPECTED)
+            self.assertEqual(dead_links(prefix / "share/doc/pvrelay"), [])
             exports = pipeline.generate(root / "exports", "--preset", "production")
             environment = {name: value for name, value in os.environ.items() if not name.startswith("PVRELAY_")}
             command = [str(prefix / "bin/pvrelay"), "run", *map(str, exports), "--target", str(root / "hub.db")]
             done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=pipeline.DEADLINE)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(pipeline.query(root / "hub.db", "SELECT count(*) FROM el_modules"), [(462,)])
+
+    def test_documents_of_the_debian_package_have_no_dead_links(self):
+        with pipeline.folder() as root:
+            subprocess.run(["cmake", "--install", pipeline.BIN.parent, "--prefix", root / "usr"], check=True, stdout=subprocess.DEVNULL)
+            settings = {"TEMPORARY_DIRECTORY": root, "PACKAGE_NAME": "pvrelay", "PACKAGE_VERSION": "1", "DEBIAN_PACKAGE_RELEASE": "1",
+                        "PACKAGE_CONTACT": "nobody <nobody@example.invalid>"}
+            subprocess.run(["cmake", *(f"-DCPACK_{name}={value}" for name, value in settings.items()), "-P", ROOT / "packaging/debian.cmake"],
+                           check=True)
+            doc = root / "usr/share/doc/pvrelay"
+            self.assertTrue((doc / "copyright").exists() and not (doc / "LICENSE").exists())
+            self.assertIn("](copyright)", (doc / "README.md").read_text())
+            self.assertEqual(dead_links(doc), [])
 
     def test_every_program_tells_its_version_and_help(self):
         for name in ("pvrelay", "pvrelay-reader", "pvrelay-transformer", "pvrelay-writer", "pvrelay-validator", "pvrelay-monitor"):
