@@ -40,6 +40,43 @@ def commands():
     return set(re.findall(r"(?m)^  ([a-z][a-z-]*) ", said("pvrelay", "help")))
 
 
+def listed(usage):
+    """The options that a help text explains or names in its usage."""
+    texts = [re.split(r"  +(?! *--)|: ", line.strip(), maxsplit=1)[0] for line in usage.splitlines() if re.match(r"  +(-\w, +)?--", line)]
+    texts += [line for line in usage.splitlines() if line.startswith("Usage:")]
+    return set(re.findall(r"--[a-z][a-z-]*", " ".join(texts))) - {"--help", "--version"}
+
+
+def synopsis(page):
+    """What the SYNOPSIS of a manual page has: {command, or "" for a daemon: options}."""
+    text = re.search(r"^\.Sh SYNOPSIS\n(.*?)^\.Sh ", page, re.M | re.S).group(1)
+    found = {}
+    for form in text.split(".Nm\n")[1:]:
+        command = re.match(r"\.Cm ([a-z-]+)", form)
+        options = set(re.findall(r"Fl (-[a-z-]+)", form))
+        if command or not options <= {"-help", "-version"}:
+            found[command.group(1) if command else ""] = {f"-{option}" for option in options}
+    return found
+
+
+def described(page):
+    """What the manual page says about options: {command: options}, "" for what it says of all."""
+    text = re.search(r"^\.Sh DESCRIPTION\n(.*?)^\.Sh ", page, re.M | re.S).group(1)
+    found, command, depth = {"": set()}, "", 0
+    for line in text.splitlines():
+        depth += line.startswith(".Bl ")
+        depth -= line.startswith(".El")
+        if depth == 1 and line.startswith(".It Cm "):
+            command = line.split()[2]
+            found[command] = set()
+        elif depth == 0:
+            command = ""
+        found[command] |= {f"-{option}" for option in re.findall(r"Fl (-[a-z-]+)", line)}
+    found["top"] |= found["status"]  # "The options are those of"
+    found["retry-rejects"] |= found["run"]
+    return found
+
+
 class Completion(unittest.TestCase):
     def test_commands(self):
         self.assertIn("run", commands())
@@ -58,6 +95,24 @@ class Completion(unittest.TestCase):
                 done = subprocess.run([pipeline.BIN / "pvrelay", command, f"{option}="], capture_output=True, text=True)
                 self.assertEqual(done.returncode, 1)
                 self.assertNotIn("unknown option", done.stderr, command)
+
+    def test_help_manual_and_completion_have_the_same_options(self):
+        page = (ROOT / "docs/man/pvrelay.1").read_text()
+        shown, said_of = synopsis(page), described(page)
+        self.assertEqual(set(shown), commands())
+        for command in sorted(commands() - {"help"}):
+            options = listed(said("pvrelay", "help", command))
+            self.assertTrue(options or command == "lint", command)
+            self.assertEqual(shown[command], options, f"{command}: SYNOPSIS and help")
+            self.assertEqual(complete("pvrelay", command, "--") - {"--help", "--version"}, options, f"{command}: completion and help")
+            self.assertLessEqual(options, said_of[command] | said_of[""], f"{command}: DESCRIPTION and help")
+        for daemon in DAEMONS:
+            page = (ROOT / f"docs/man/{daemon}.8").read_text()
+            options = listed(said(daemon, "--help"))
+            self.assertEqual(synopsis(page), {"": options}, f"{daemon}: SYNOPSIS and help")
+            self.assertEqual(complete(daemon, "--") - {"--help", "--version"}, options, f"{daemon}: completion and help")
+            self.assertLessEqual(options, {f"-{option}" for option in re.findall(r"^\.It .*Fl (-[a-z-]+)", page, re.M)},
+                                 f"{daemon}: DESCRIPTION and help")
 
     def test_options_of_the_daemons(self):
         for daemon in DAEMONS:

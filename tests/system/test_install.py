@@ -118,6 +118,21 @@ class Install(unittest.TestCase):
                                   env={**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8"})
             self.assertEqual((done.returncode, done.stderr), (0, ""), page)
 
+    def test_manual_pages_refer_to_each_other(self):
+        """Each has SEE ALSO and EXAMPLES; all of ours that it refers to exist, and stand in its SEE ALSO."""
+        pages = {(page.stem, page.suffix[1:]): page.read_text() for page in (ROOT / "docs/man").glob("*.[1578]")}
+        for (name, _), text in pages.items():
+            titles = re.findall(r"^\.Sh (.*)$", text, re.M)
+            self.assertEqual(titles[-2:], ["EXAMPLES", "SEE ALSO"], name)
+            body, also = text.split(".Sh SEE ALSO\n")
+            refer = {section: {xr for xr in re.findall(r"Xr (\S+) (\d)", part) if xr[0].startswith("pvrelay")}
+                     for section, part in (("body", body), ("also", also))}
+            self.assertTrue(refer["also"], name)
+            self.assertLessEqual(refer["also"] | refer["body"], set(pages), name)
+            self.assertLessEqual(refer["body"], refer["also"], name)
+        also = pages["pvrelay", "1"].split(".Sh SEE ALSO\n")[1]
+        self.assertEqual(set(re.findall(r"Xr (\S+) (\d)", also)), set(pages) - {("pvrelay", "1")})
+
     def test_check_finds_a_bad_configuration(self):
         with pipeline.folder() as root:
             bad = root / "bad.json"
