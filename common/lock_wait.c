@@ -4,9 +4,13 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/hint.h"
 
 enum {
     s_short_ms = 10, /* between tries, at first */
@@ -140,10 +144,11 @@ void pr_lock_hint(const char *path, long pid, char *buffer, size_t size) {
     buffer[0] = '\0';
     if (file == NULL)
         return;
-    size_t folder = (size_t)(strrchr(file, '/') - file);
-    bool plain = strcspn(file, " \t\"'\\$`*?()&|;<>!#") >= folder;
-    snprintf(buffer, size, "; `pvrelay top --run-dir %s%.*s%s` shows it", plain ? "" : "'", (int)folder, file,
-             plain ? "" : "'");
+    char *folder = pr_xasprintf("%.*s", (int)(strrchr(file, '/') - file), file);
+    char *top = pr_hint_command("top", "--run-dir", folder, NULL);
+    snprintf(buffer, size, "; `%s` shows it", top);
+    free(top);
+    free(folder);
 }
 
 void pr_lock_wait_print(unsigned ms, char *buffer, size_t size) {

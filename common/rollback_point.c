@@ -8,6 +8,7 @@
  *  the rest of one run and whole runs behind it, and a run is one unbroken stretch of the live checkpoints.
  */
 #include "common/rollback_point.h"
+#include "common/hint.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -133,6 +134,18 @@ static int s_has(sqlite3 *db, const char *table, pr_error_t *err) {
     return result;
 }
 
+/* The command that tells more about this target. */
+typedef struct {
+    char text[PR_HINT_BYTES];
+} s_hint_t;
+
+static s_hint_t s_see(const char *command, sqlite3 *db) {
+    s_hint_t hint;
+    const char *path = sqlite3_db_filename(db, "main");
+    pr_hint_into(hint.text, sizeof hint.text, command, "--target", path != NULL && *path != '\0' ? path : "DB", NULL);
+    return hint;
+}
+
 /* Are there books, and such that tell what can be taken back? */
 static int s_check_books(sqlite3 *db, pr_error_t *err) {
     int runs = s_has(db, "pvrelay_run", err);
@@ -141,14 +154,13 @@ static int s_check_books(sqlite3 *db, pr_error_t *err) {
         return runs < 0 ? runs : names;
     if (runs == 0)
         return pr_error_set(err, PR_E_TARGET_SCHEMA,
-                            "%s: no run of pvrelay has been here, and it has no tables for its books; `pvrelay migrate "
-                            "--target DB` makes them",
-                            s_path(db));
+                            "%s: no run of pvrelay has been here, and it has no tables for its books; `%s` makes them",
+                            s_path(db), s_see("migrate", db).text);
     if (names == 0)
         return pr_error_set(err, PR_E_TARGET_SCHEMA,
                             "%s: its books are older than undo: what was committed so far cannot be taken back; "
-                            "`pvrelay migrate --target DB` brings them up to date",
-                            s_path(db));
+                            "`%s` brings them up to date",
+                            s_path(db), s_see("migrate", db).text);
     return 0;
 }
 
@@ -196,10 +208,10 @@ static int s_no_checkpoint(sqlite3 *db, const char *word, pr_error_t *err) {
     if (result == 0)
         result = s_step(db, statement, err);
     if (result > 0 && sqlite3_column_int64(statement, 0) > 0)
-        result = pr_error_set(
-            err, PR_E_USAGE,
-            "%s: there is no checkpoint %s; there are some from %lld to %lld, see `pvrelay checkpoints`", s_path(db),
-            word, (long long)sqlite3_column_int64(statement, 0), (long long)sqlite3_column_int64(statement, 1));
+        result =
+            pr_error_set(err, PR_E_USAGE, "%s: there is no checkpoint %s; there are some from %lld to %lld, see `%s`",
+                         s_path(db), word, (long long)sqlite3_column_int64(statement, 0),
+                         (long long)sqlite3_column_int64(statement, 1), s_see("checkpoints", db).text);
     else if (result > 0)
         result = pr_error_set(err, PR_E_USAGE, "%s: there is no checkpoint %s; there is none at all", s_path(db), word);
     sqlite3_finalize(statement);
@@ -227,9 +239,8 @@ static int s_find_checkpoint(sqlite3 *db, int64_t number, const char *word, pr_r
         result = 0;
         if (gone != NULL && *gone != '\0')
             result = pr_error_set(err, PR_E_USAGE,
-                                  "%s: checkpoint %" PRId64 " was taken back with run %" PRId64
-                                  " on %s; see `pvrelay checkpoints`",
-                                  s_path(db), number, point.run, gone);
+                                  "%s: checkpoint %" PRId64 " was taken back with run %" PRId64 " on %s; see `%s`",
+                                  s_path(db), number, point.run, gone, s_see("checkpoints", db).text);
         else
             *ret_point = point;
     }

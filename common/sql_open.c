@@ -26,6 +26,7 @@
  *  connection is closed.
  */
 #include "common/sql_open.h"
+#include "common/hint.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -255,11 +256,13 @@ static int s_explain(const char *path, const pr_error_t *why, pr_error_t *err) {
     free(journal);
     if (!left)
         return pr_error_set(err, why->code, "%s", why->text);
+    char command[PR_HINT_BYTES];
     return pr_error_set(err, why->code,
                         "%s; there is a file %s%s beside it, with what a writer has begun, and reading past that takes "
-                        "the right to write to both and to their folder: let somebody who has it run `pvrelay status` "
-                        "on it once, while no writer is at work",
-                        why->text, path, wal ? "-wal" : "-journal");
+                        "the right to write to both and to their folder: let somebody who has it run `%s` "
+                        "once, while no writer is at work",
+                        why->text, path, wal ? "-wal" : "-journal",
+                        pr_hint_into(command, sizeof command, "status", "--target", path, NULL));
 }
 
 /* One that this process may not write to, or not beside. */

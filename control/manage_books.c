@@ -9,6 +9,7 @@
 
 #include "common/alloc.h"
 #include "common/daemon.h"
+#include "common/hint.h"
 #include "common/lock_wait.h"
 #include "common/log.h"
 #include "common/sync.h"
@@ -58,8 +59,8 @@ int pr_manage_books(const pr_manager_t *manager, pr_books_t *ret_books, pr_endin
             pr_error_set(err, PR_E_UNFINISHED,
                          "%s: run %" PRId64
                          " (%s) is not finished, and is not of this configuration; finish it, or give "
-                         "it up with `pvrelay run --restart`",
-                         config->target, other.number, other.id);
+                         "it up with `%s run --restart`",
+                         config->target, other.number, other.id, pr_hint_program());
             result = 0;
         }
     }

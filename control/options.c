@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/hint.h"
 #include "common/suggest.h"
 #include "common/text.h"
 #include "common/utf8.h"
@@ -20,7 +21,8 @@ int pr_options_wrong(const char *command, pr_error_t *err, const char *format, .
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return pr_error_set(err, PR_E_USAGE, "%s; see `pvrelay help%s%s`", text, *command != '\0' ? " " : "", command);
+    return pr_error_set(err, PR_E_USAGE, "%s; see `%s help%s%s`", text, pr_hint_program(), *command != '\0' ? " " : "",
+                        command);
 }
 
 static int s_take_number(const char *command, const pr_option_t *option, const char *value, pr_error_t *err) {

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "common/alloc.h"
+#include "common/hint.h"
 #include "common/text.h"
 #include "control/report_proof.h"
 
@@ -187,42 +188,16 @@ void pr_report_destroy(pr_report_t **report) {
 
 /* ---- filling ---- */
 
-/* Does a word need quotes in a shell? */
-static bool s_is_plain(const char *word) {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%+,-./:=@_";
-    return *word != '\0' && strspn(word, plain) == strlen(word);
-}
-
-char *pr_report_quote(const char *word) {
-    if (s_is_plain(word))
-        return pr_xstrdup(word);
-    char *quoted = pr_xcalloc(4 * strlen(word) + 3, 1);
-    size_t used = 0;
-    quoted[used++] = '\'';
-    for (const char *at = word; *at != '\0'; at++) {
-        if (*at != '\'') {
-            quoted[used++] = *at;
-            continue;
-        }
-        for (const char *escape = "'\\''"; *escape != '\0'; escape++)
-            quoted[used++] = *escape;
-    }
-    quoted[used] = '\'';
-    return quoted;
-}
-
 char *pr_report_undo_command(const pr_report_t *report, bool dry) {
-    char *target = pr_report_quote(report->target);
-    char *command = pr_xasprintf("pvrelay rollback --target %s --to %" PRId64 "%s", target, report->undo.checkpoint,
-                                 dry ? " --dry-run" : "");
-    free(target);
-    return command;
+    char to[24];
+    snprintf(to, sizeof to, "%" PRId64, report->undo.checkpoint);
+    return pr_hint_command("rollback", "--target", report->target, "--to", to, dry ? "--dry-run" : NULL, NULL);
 }
 
 void pr_report_set_command(pr_report_t *report, int argc, char *const *argv) {
-    char *command = pr_xstrdup("pvrelay");
+    char *command = pr_xstrdup(pr_hint_program());
     for (int i = 0; i < argc; i++) {
-        char *word = pr_report_quote(argv[i]);
+        char *word = pr_hint_quote(argv[i]);
         char *longer = pr_xasprintf("%s %s", command, word);
         free(word);
         free(command);

@@ -231,9 +231,6 @@ int pr_report_describe(pr_report_t *report, sqlite3 *db, const pr_mapping_t *map
 /* Of all that, only the way back: for a summary. */
 int pr_report_describe_undo(pr_report_t *report, sqlite3 *db, pr_error_t *err);
 
-/* A word as a shell must be given it. *Returns new*. */
-char *pr_report_quote(const char *word);
-
 /*  The command that puts the target back to where undo.run began; dry: that only tries it. undo must be known, and
  *  nothing taken back. *Returns new*. */
 char *pr_report_undo_command(const pr_report_t *report, bool dry);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/hint.h"
 #include "control/markdown.h"
 #include "control/report.h"
 
@@ -671,16 +672,17 @@ static void s_write_rejects(pr_writer_t *writer) {
     pr_page_table_end(&writer->page);
     s_paragraph(writer, s_word(writer, PR_S_REJECTS_SEE));
     if (report->run.number > 0)
-        s_shell(writer,
-                S_KEEP(writer, "pvrelay rejects --target %s --run %" PRId64, writer->target, report->run.number));
+        s_shell(writer, S_KEEP(writer, "%s rejects --target %s --run %" PRId64, pr_hint_program(), writer->target,
+                               report->run.number));
     else
-        s_shell(writer, S_KEEP(writer, "pvrelay rejects --target %s", writer->target));
+        s_shell(writer, S_KEEP(writer, "%s rejects --target %s", pr_hint_program(), writer->target));
     if (*report->run.rolled_back_at != '\0') {
         s_paragraph(writer, s_word(writer, PR_S_REJECTS_GONE));
         return;
     }
     s_paragraph(writer, s_word(writer, PR_S_REJECTS_RETRY));
-    s_shell(writer, S_KEEP(writer, "pvrelay retry-rejects --target %s%s", writer->target, writer->mapping_option));
+    s_shell(writer, S_KEEP(writer, "%s retry-rejects --target %s%s", pr_hint_program(), writer->target,
+                           writer->mapping_option));
 }
 
 /* ---- failures ---- */
@@ -768,14 +770,14 @@ static void s_write_undo(pr_writer_t *writer) {
 /* The command that proves the run's exports again. */
 static const char *s_verify_command(pr_writer_t *writer) {
     const pr_report_t *report = writer->report;
-    const char *command = "pvrelay verify";
+    const char *command = S_KEEP(writer, "%s verify", pr_hint_program());
     for (size_t i = 0; i < report->sources_count; i++) {
         size_t k = 0;
         while (k < i && strcmp(report->sources[k].path, report->sources[i].path) != 0)
             k++;
         if (k == i)
             command =
-                S_KEEP(writer, "%s %s", command, pr_page_keep(&writer->page, pr_report_quote(report->sources[i].path)));
+                S_KEEP(writer, "%s %s", command, pr_page_keep(&writer->page, pr_hint_quote(report->sources[i].path)));
     }
     return S_KEEP(writer, "%s --target %s%s%s%s", command, writer->target, writer->mapping_option,
                   report->null_text != PR_NULL_TEXT_AUTO ? " --null-text " : "",
@@ -809,8 +811,8 @@ char *pr_report_to_markdown(const pr_report_t *report, pr_report_language_t lang
                                                       s_write_now,           s_write_undo,    s_write_reproduce};
     char *text = NULL;
     size_t size;
-    char *mapping = pr_report_quote(report->mapping_path);
-    pr_writer_t writer = {.report = report, .language = language, .target = pr_report_quote(report->target)};
+    char *mapping = pr_hint_quote(report->mapping_path);
+    pr_writer_t writer = {.report = report, .language = language, .target = pr_hint_quote(report->target)};
     bool given = strstr(report->command, " --mapping") != NULL && *report->mapping_path != '\0';
     writer.mapping_option = given ? pr_xasprintf(" --mapping %s", mapping) : pr_xstrdup("");
     writer.page.out = open_memstream(&text, &size);

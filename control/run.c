@@ -14,6 +14,7 @@
 
 #include "common/alloc.h"
 #include "common/daemon.h"
+#include "common/hint.h"
 #include "common/message.h"
 #include "common/starts.h"
 #include "control/begin.h"
@@ -299,9 +300,13 @@ static void s_tell_position(const pr_config_t *config, const pr_report_t *report
     const pr_ledger_run_t *run = &report->run;
     if (*run->rolled_back_at != '\0') {
         fprintf(stderr, "pvrelay: run %" PRId64 " was taken back: the target is as it was before it\n", run->number);
-        if (run->rejected > 0) /* without --run they count as settled */
-            fprintf(stderr, "pvrelay: its rejects are kept: pvrelay rejects --target %s --run %" PRId64 "\n",
-                    config->target, run->number);
+        if (run->rejected > 0) { /* without --run they count as settled */
+            char number[24];
+            snprintf(number, sizeof number, "%" PRId64, run->number);
+            char *command = pr_hint_command("rejects", "--target", config->target, "--run", number, NULL);
+            fprintf(stderr, "pvrelay: its rejects are kept: %s\n", command);
+            free(command);
+        }
         return;
     }
     fprintf(stderr, "pvrelay: %s of %s records are committed, %s of them rejected; %s validated\n",
@@ -371,8 +376,9 @@ int pr_run_execute(pr_config_t *config, const pr_run_options_t *options, pr_erro
 static int s_refuse_spool(const char *command, const pr_config_t *config, pr_error_t *err) {
     if (config->spool == NULL)
         return 0;
-    return pr_options_wrong(command, err, "%s: its \"sources\" are a spool, which `pvrelay manage --config %s` replays",
-                            config->path, config->path);
+    char manage[PR_HINT_BYTES];
+    return pr_options_wrong(command, err, "%s: its \"sources\" are a spool, which `%s` replays", config->path,
+                            pr_hint_into(manage, sizeof manage, "manage", "--config", config->path, NULL));
 }
 
 int pr_command_run(int argc, char **argv, pr_error_t *err) {

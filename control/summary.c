@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/hint.h"
 #include "common/reject.h"
 #include "control/format.h"
 
@@ -167,9 +168,11 @@ static void s_print_rejects(const pr_printer_t *printer) {
         free(where);
     }
     /* Of a run that was taken back they count as settled unless it is named. */
+    char number[24];
+    snprintf(number, sizeof number, "%" PRId64, report->run.number);
     char *command = *report->run.rolled_back_at != '\0'
-                        ? pr_xasprintf("pvrelay rejects --target %s --run %" PRId64, report->target, report->run.number)
-                        : pr_xasprintf("pvrelay rejects --target %s", report->target);
+                        ? pr_hint_command("rejects", "--target", report->target, "--run", number, NULL)
+                        : pr_hint_command("rejects", "--target", report->target, NULL);
     fputs("  ", printer->out);
     S_SAY(printer, PR_S_SHORT_EACH_ONE, command);
     fputc('\n', printer->out);
@@ -241,8 +244,9 @@ static void s_print_outcome(const pr_printer_t *printer) {
     } else if (report->outcome == 3) {
         s_paint(printer, PR_PAINT_BAD,
                 S_TEXT(printer, PR_S_COMPLETE_REJECTS, s_count(printer, run->rejected).text, records.text));
-        fprintf(printer->out, " %s\n  pvrelay retry-rejects --target %s", pr_string(language, PR_S_MEND),
-                report->target);
+        char *retry = pr_hint_command("retry-rejects", "--target", report->target, NULL);
+        fprintf(printer->out, " %s\n  %s", pr_string(language, PR_S_MEND), retry);
+        free(retry);
         if (s_has_foreign(report))
             fprintf(printer->out, "\n%s", pr_string(language, PR_S_SETTLE_FOREIGN));
     } else if (report->outcome == 4) {
@@ -253,16 +257,18 @@ static void s_print_outcome(const pr_printer_t *printer) {
                        s_count(printer, run->total).text));
     }
     fputc('\n', printer->out);
-    if (report->outcome == 4 && report->undo.reversible)
-        fprintf(printer->out, "%s\n  pvrelay rollback --target %s --to start-of-run\n",
-                pr_string(language, PR_S_SHORT_PUT_BACK), report->target);
+    if (report->outcome == 4 && report->undo.reversible) {
+        char *rollback = pr_hint_command("rollback", "--target", report->target, "--to", "start-of-run", NULL);
+        fprintf(printer->out, "%s\n  %s\n", pr_string(language, PR_S_SHORT_PUT_BACK), rollback);
+        free(rollback);
+    }
 }
 
 void pr_summary_print(const pr_report_t *report, pr_report_language_t language, bool colour, FILE *out) {
     const pr_printer_t printer = {.report = report, .language = language, .colour = colour, .out = out};
     char *number = pr_xasprintf("%" PRId64, report->run.number);
-    char *inspect = pr_xasprintf("pvrelay inspect %s", report->target);
-    char *status = pr_xasprintf("pvrelay status --target %s", report->target);
+    char *inspect = pr_hint_command("inspect", report->target, NULL);
+    char *status = pr_hint_command("status", "--target", report->target, NULL);
     S_SAY(&printer, strcmp(report->run.kind, "retry") == 0 ? PR_S_SHORT_HEAD_RETRY : PR_S_SHORT_HEAD, number,
           report->run.mapping, report->target);
     fputs("\n\n", out);

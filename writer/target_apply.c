@@ -28,6 +28,8 @@
  */
 #include "writer/target_apply.h"
 
+#include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,10 +55,56 @@ static int s_error(s_way_t *way, const pr_target_row_t *row) {
     return pr_target_fail(way->target, way->err, "table %s", row->spec->table);
 }
 
-/* Reject the record with SQLite's last message. */
-static int s_constraint(s_way_t *way) {
+/* A text that grows in its room, and is cut at its end. */
+typedef struct {
+    char *text;
+    size_t room, used;
+} s_detail_t;
+
+__attribute__((format(printf, 2, 3))) static void s_add(s_detail_t *detail, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(detail->text + detail->used, detail->room - detail->used, format, arguments);
+    va_end(arguments);
+    if (size > 0)
+        detail->used += (size_t)size < detail->room - detail->used ? (size_t)size : detail->room - detail->used - 1;
+}
+
+/* Does a message name this column, as "table.column" or in the expression of a CHECK? */
+static bool s_names(const char *message, const char *column) {
+    size_t size = strlen(column);
+    for (const char *at = message; (at = strcasestr(at, column)) != NULL; at += size) {
+        bool begins = at == message || (at[-1] != '_' && !isalnum((unsigned char)at[-1]));
+        if (begins && at[size] != '_' && at[size] != '.' && !isalnum((unsigned char)at[size]))
+            return true;
+    }
+    return false;
+}
+
+/*  Reject the record with SQLite's last message, and the values of the columns that it names. Of a foreign key it names
+ *  none: those that hold ids of other rows are told. */
+static int s_constraint(s_way_t *way, const pr_target_row_t *row) {
+    s_detail_t detail = {way->applied.detail, sizeof way->applied.detail, 0};
+    bool refers = sqlite3_extended_errcode(way->target->db) == SQLITE_CONSTRAINT_FOREIGNKEY;
+    const char *message = sqlite3_errmsg(way->target->db);
+    const char *named = strchr(message, ':');
+    const char *before = " (";
     way->applied.reason = PR_R_CONSTRAINT;
-    snprintf(way->applied.detail, sizeof way->applied.detail, "%s", sqlite3_errmsg(way->target->db));
+    s_add(&detail, "%s", message);
+    if (refers)
+        s_add(&detail, ": %s", row->spec->table);
+    for (size_t i = 0; i < row->all.count; i++) {
+        const pr_column_t *column = &row->spec->columns[row->all.at[i]];
+        bool is_id = column->op == PR_OP_PARENT || column->op == PR_OP_LOOKUP;
+        const pr_value_t *value = &row->values[row->all.at[i]];
+        if (refers ? !is_id || value->kind == PR_NULL : !s_names(named != NULL ? named : message, column->name))
+            continue;
+        char printed[80];
+        s_add(&detail, "%s%s = %s", before, column->name, pr_value_print(value, printed, sizeof printed));
+        before = ", ";
+    }
+    if (*before == ',')
+        s_add(&detail, ")");
     return PR_ROW_REJECTED;
 }
 
@@ -121,12 +169,12 @@ static int s_insert(s_way_t *way, pr_target_row_t *row, bool *ret_exists) {
     } else if (step == SQLITE_CONSTRAINT && !*ret_exists) {
         /* The key, or a column that would not be set at all if the row is there. Its message is still needed if no such
          * row is found. */
-        s_constraint(way);
+        s_constraint(way, row);
         way->applied.reason = PR_R_NONE;
         *ret_exists = true;
         result = PR_ROW_NONE;
     } else if (step == SQLITE_CONSTRAINT) {
-        result = s_constraint(way);
+        result = s_constraint(way, row);
     } else {
         result = s_error(way, row);
     }
@@ -142,7 +190,7 @@ static int s_change(s_way_t *way, pr_target_row_t *row, sqlite3_stmt *statement,
     sqlite3_bind_int64(statement, (int)columns->count + 1, row->id);
     int step = sqlite3_step(statement);
     if (step != SQLITE_DONE)
-        result = step == SQLITE_CONSTRAINT ? s_constraint(way) : s_error(way, row);
+        result = step == SQLITE_CONSTRAINT ? s_constraint(way, row) : s_error(way, row);
     sqlite3_reset(statement);
     if (step == SQLITE_DONE)
         result = pr_target_foreign_stored(way->target, row, row->id, row->values, way->err);

@@ -11,6 +11,7 @@
 #include "common/alloc.h"
 #include "common/deferred_index.h"
 #include "common/fault.h"
+#include "common/hint.h"
 #include "common/sql_text.h"
 #include "writer/target_foreign.h"
 
@@ -462,10 +463,13 @@ int pr_target_run_complete(pr_target_t *target, int64_t run, int outcome, double
 
 /* Conflicts are listed by the operator's command; here their number must do. */
 static int s_conflicts(const pr_target_t *target, const pr_rollback_report_t *report, pr_error_t *err) {
+    char command[PR_HINT_BYTES];
     return pr_error_set(err, PR_E_CONFLICT,
                         "%s: the run was not taken back, as somebody else has changed what it wrote since (conflicts: "
-                        "%" PRIu64 "); see them with `pvrelay rollback --target %s --to start-of-run --dry-run`",
-                        target->path, report->conflicts_total, target->path);
+                        "%" PRIu64 "); see them with `%s`",
+                        target->path, report->conflicts_total,
+                        pr_hint_into(command, sizeof command, "rollback", "--target", target->path, "--to",
+                                     "start-of-run", "--dry-run", NULL));
 }
 
 int pr_target_run_take_back(pr_target_t *target, int64_t run, const pr_target_take_back_t *how, pr_error_t *err) {

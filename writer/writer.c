@@ -41,6 +41,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,6 +49,7 @@
 #include "common/alloc.h"
 #include "common/ending.h"
 #include "common/fault.h"
+#include "common/hint.h"
 #include "common/log.h"
 #include "common/plan.h"
 #include "common/read_at.h"
@@ -367,12 +369,16 @@ static int s_check_reject_limit(const pr_writer_t *self, pr_error_t *err) {
     int64_t limit = self->daemon->config->max_rejects;
     if (limit < 0 || self->run.rejected <= (uint64_t)limit)
         return 0;
-    char next[128] =
-        "look at them with `pvrelay rejects`, then give the same command with a higher --max-rejects to go on";
-    if (self->daemon->config->rollback_on_reject_limit)
-        snprintf(next, sizeof next, "look at them with `pvrelay rejects --run %lld`", (long long)self->run.number);
-    return pr_error_set(err, PR_E_REJECT_LIMIT, "%llu records are rejected, %lld allowed; %s",
-                        (unsigned long long)self->run.rejected, (long long)limit, next);
+    const bool goes = self->daemon->config->rollback_on_reject_limit;
+    char number[24];
+    char command[PR_HINT_BYTES];
+    snprintf(number, sizeof number, "%" PRId64, self->run.number);
+    return pr_error_set(err, PR_E_REJECT_LIMIT,
+                        "%" PRIu64 " records are rejected, %" PRId64 " allowed; look at them with `%s`%s",
+                        self->run.rejected, limit,
+                        pr_hint_into(command, sizeof command, "rejects", "--target", self->daemon->config->target,
+                                     goes ? "--run" : NULL, number, NULL),
+                        goes ? "" : ", then give the same command with a higher --max-rejects to go on");
 }
 
 /*  One batch that begins at the committed position: one transaction. Returns 0, also when the payload turned out to be

@@ -12,6 +12,7 @@ import tempfile
 import time
 
 BIN = pathlib.Path(os.environ.get("PVRELAY_BIN", "build/test/bin")).resolve()
+os.environ["PATH"] = f"{BIN}:{os.environ['PATH']}"  # the commands that messages offer are then `pvrelay …`
 DEADLINE = float(os.environ.get("PVRELAY_TEST_DEADLINE", "120"))
 STAGES = ("reader", "transformer-1", "writer", "validator")
 

@@ -291,6 +291,19 @@ class Supervision(unittest.TestCase):
     def tearDown(self):
         self.holder.__exit__(None, None, None)
 
+    def test_a_hint_can_be_pasted(self):
+        """Whether PATH knows pvrelay or not, and whatever the target is called."""
+        target = self.fakes.root / "it's a hub.db"
+        sqlite3.connect(target).close()
+        for path in (os.environ["PATH"], os.environ["PATH"].removeprefix(f"{pipeline.BIN}:")):
+            environment = {**os.environ, "PATH": path}
+            done = subprocess.run([PVRELAY, "checkpoints", "--target", str(target)], capture_output=True, text=True, env=environment)
+            self.assertEqual(done.returncode, 5, done.stderr)
+            hint = done.stderr.split("`")[1]
+            self.assertTrue(hint.startswith("pvrelay migrate" if path == os.environ["PATH"] else PVRELAY), hint)
+            done = subprocess.run(["sh", "-c", hint + " --list"], capture_output=True, text=True, env=environment)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), hint)
+
     def test_the_final_table(self):
         self.fakes.script("writer", "finish 3; exit 3")
         done = self.fakes.run("--report", str(self.fakes.root / "report"))
@@ -445,7 +458,8 @@ reject 1, run 1 (rolled back): unknown_value in modules.status: 'OK'
         self.assertIsNone(json.loads((self.fakes.root / "report" / "report.json").read_text())["run"]["rolled_back_at"])
         (run,) = json.loads(pvrelay("status", "--target", self.fakes.target, "--json").stdout)["runs"]
         self.assertEqual((run["state"], run["rolled_back_at"], run["sealed_at"], run["rejects_open"]), ("complete", None, None, 1))
-        old = ("its books are older than undo: what was committed so far cannot be taken back; `pvrelay migrate --target DB` brings "
+        old = ("its books are older than undo: what was committed so far cannot be taken back; "
+               f"`pvrelay migrate --target {self.fakes.target}` brings "
                "them up to date")
         for command in (("checkpoints",), ("rollback", "--to", "0"), ("seal",), ("checkpoint", "x", "--remove")):
             done = pvrelay(*command, "--target", self.fakes.target)

@@ -133,7 +133,7 @@ class ReadOnly(unittest.TestCase):
             done = self.run_as_nobody(*command)
             self.assertEqual(done.returncode, 5, done.stdout + done.stderr)
             self.assertIn(f"there is a file {self.target}-wal beside it", done.stderr)
-            self.assertIn("`pvrelay status`", done.stderr)
+            self.assertIn(f"pvrelay status --target {self.target}`", done.stderr)
         subprocess.run([str(PVRELAY), "status", "--target", str(self.target)], check=True, stdout=subprocess.DEVNULL)
         self.all_work()
 

@@ -17,8 +17,8 @@ from test_control import Fakes, pvrelay
 from test_readme import settled
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-OLD = "its books are older than undo: what was committed so far cannot be taken back; `pvrelay migrate --target DB` brings them up to date"
-NONE = "no run of pvrelay has been here, and it has no tables for its books; `pvrelay migrate --target DB` makes them"
+OLD = "its books are older than undo: what was committed so far cannot be taken back; `pvrelay migrate --target TARGET` brings them up to date"
+NONE = "no run of pvrelay has been here, and it has no tables for its books; `pvrelay migrate --target TARGET` makes them"
 
 LISTED = """\
 target TARGET
@@ -307,7 +307,7 @@ class Rollback(Commands):
                     "Dry run: nothing is changed.\nTARGET: nothing to take back: checkpoint 3 is the newest\n"
                     "Dry run: nothing was changed.\n")
         self.expect(self.say("rollback", "--to", "5"), 1, "",
-                    "pvrelay: USAGE: TARGET: checkpoint 5 was taken back with run 2 on YYYY-MM-DD HH:MM:SS; see `pvrelay checkpoints`\n")
+                    "pvrelay: USAGE: TARGET: checkpoint 5 was taken back with run 2 on YYYY-MM-DD HH:MM:SS; see `pvrelay checkpoints --target TARGET`\n")
         self.assertEqual(self.say("rollback", "--to", "empty").returncode, 0)
         self.stands_at(0)
         self.expect(self.say("rollback", "--to", "0"), 0, "TARGET: nothing to take back: it is in the state before any run\n")
@@ -442,7 +442,7 @@ Checked: foreign keys, quick_check.
         self.stands_at(9)
 
     def test_points_that_are_not(self):
-        for word, text in (("10", "there is no checkpoint 10; there are some from 1 to 9, see `pvrelay checkpoints`"),
+        for word, text in (("10", "there is no checkpoint 10; there are some from 1 to 9, see `pvrelay checkpoints --target TARGET`"),
                            ("two", "there is no point called two; there are a-name-that-is-too-long-for-its-line, first, one, empty"),
                            ("start-of-run=4", "there is no run 4; there are 3, 2, 1")):
             write(self.target, "UPDATE pvrelay_name SET made_at = '2025-10-27 10:00:0' || checkpoint;")

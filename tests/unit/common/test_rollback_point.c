@@ -127,14 +127,15 @@ static void test_numbers(void **state) {
     s_expect("0", 0, 0, true);
     s_expect("1", 1, 1, true);
     s_expect("010", 10, 3, true);
-    s_expect_error("11", PR_E_USAGE,
-                   "the target: there is no checkpoint 11; there are some from 1 to 10, see `pvrelay checkpoints`");
+    s_expect_error(
+        "11", PR_E_USAGE,
+        "the target: there is no checkpoint 11; there are some from 1 to 10, see `pvrelay checkpoints --target DB`");
     s_expect_error("99999999999999999999", PR_E_USAGE,
                    "the target: there is no checkpoint 99999999999999999999; there are some from 1 to 10, see "
-                   "`pvrelay checkpoints`");
-    s_expect_error(
-        "5", PR_E_USAGE,
-        "the target: checkpoint 5 was taken back with run 2 on 2025-10-28 11:00:00; see `pvrelay checkpoints`");
+                   "`pvrelay checkpoints --target DB`");
+    s_expect_error("5", PR_E_USAGE,
+                   "the target: checkpoint 5 was taken back with run 2 on 2025-10-28 11:00:00; see `pvrelay "
+                   "checkpoints --target DB`");
 }
 
 static void test_newest(void **state) {
@@ -188,8 +189,9 @@ static void test_start_of_a_run_opened_again(void **state) {
     s_expect("11", 11, 1, true);
     s_expect("start-of-run", 0, 0, false);
     s_expect("last-validated", 1, 1, true);
-    s_expect_error("2", PR_E_USAGE,
-                   "the target: there is no checkpoint 2; there are some from 1 to 11, see `pvrelay checkpoints`");
+    s_expect_error(
+        "2", PR_E_USAGE,
+        "the target: there is no checkpoint 2; there are some from 1 to 11, see `pvrelay checkpoints --target DB`");
 }
 
 static void test_last_validated(void **state) {

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/alloc.h"
+#include "common/hint.h"
 #include "control/report_proof.h"
 
 #define S_SCHEMA                                                                                                       \
@@ -56,7 +57,7 @@ static void test_words_are_quoted_for_a_shell(void **state) {
     static const char *const cases[][2] = {
         {"a/b-c.json", "a/b-c.json"}, {"", "''"}, {"a b", "'a b'"}, {"it's", "'it'\\''s'"}, {"$x;", "'$x;'"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char *quoted = pr_report_quote(cases[i][0]);
+        char *quoted = pr_hint_quote(cases[i][0]);
         assert_string_equal(quoted, cases[i][1]);
         free(quoted);
     }

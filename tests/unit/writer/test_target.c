@@ -330,7 +330,7 @@ static void test_rejected_records_leave_nothing_but_the_reject(void **state) {
         "|| '|' || wrangler, char(10)) FROM (SELECT * FROM pvrelay_reject ORDER BY reject LIMIT 3)",
         "2|4|1|modules|0|1|10|unknown_parent|audit_token|el_audits has no row whose audit_token is 'nowhere'|"
         "72617740312B3130|0\n"
-        "2|4|1|modules|1|11|10|constraint|-|UNIQUE constraint failed: users.email|7261774031312B3130|0\n"
+        "2|4|1|modules|1|11|10|constraint|-|UNIQUE constraint failed: users.email (email = 'Bob@el.pvrelay.invalid')|7261774031312B3130|0\n"
         "2|4|1|modules|2|21|10|unknown_value|status|'OK'|7B226100223A317D|0");
     fx_assert_sql(fx, "SELECT typeof(raw) FROM pvrelay_reject WHERE ordinal = 2", "blob");
     pr_target_run_t run;
@@ -355,7 +355,7 @@ static void test_unique_failure_on_another_column(void **state) {
     s_assert_counts(fx_batch(fx, 1, 0, records, 2, NULL), "inserted 1 updated 0 unchanged 0 rejected 1 rows +1 ~0");
     fx_assert_sql(fx, "SELECT reason || ': ' || detail FROM pvrelay_reject",
                   "constraint: UNIQUE constraint failed: el_modules.el_audit_id, el_modules.string_number, "
-                  "el_modules.position_in_string");
+                  "el_modules.position_in_string (el_audit_id = 1, string_number = 1, position_in_string = 2)");
     fx_assert_sql(fx, "SELECT seq FROM sqlite_sequence WHERE name = 'el_modules'", "1");
 }
 
@@ -372,7 +372,7 @@ static void test_reject_late_in_a_record_takes_its_first_rows_back(void **state)
     /* The client is made first, and must go again. */
     s_assert_counts(fx_batch(fx, 0, 0, &record, 1, NULL), "inserted 0 updated 0 unchanged 0 rejected 1 rows +0 ~0");
     fx_assert_sql(fx, "SELECT reason || ': ' || detail FROM pvrelay_reject",
-                  "constraint: NOT NULL constraint failed: projects.name");
+                  "constraint: NOT NULL constraint failed: projects.name (name = NULL)");
     fx_assert_sql(fx, "SELECT count(*) FROM clients", "1");
     /* And it is not remembered as being there. */
     pr_target_run_abandon(fx->target, 2, NULL);

@@ -777,8 +777,8 @@ static void test_reject_in_the_middle(void **state) {
     s_commit(world, "inserted 5 updated 0 unchanged 0 rejected 2 rows +5 ~0");
     assert_int_equal(world->fx->raw_reads, 2);
     fx_assert_sql(world->fx, S_REJECTS,
-                  "2 21 constraint NOT NULL constraint failed: el_modules.string_number raw@21+10\n"
-                  "6 61 constraint NOT NULL constraint failed: el_modules.position_in_string raw@61+10");
+                  "2 21 constraint NOT NULL constraint failed: el_modules.string_number (string_number = NULL) raw@21+10\n"
+                  "6 61 constraint NOT NULL constraint failed: el_modules.position_in_string (position_in_string = NULL) raw@61+10");
     fx_assert_sql(world->fx, S_MODULES, "1 M0 -, 2 M1 -, 3 M3 -, 4 M4 -, 5 M5 -");
     fx_assert_sql(world->fx, S_COUNTER, "5");
     s_assert_can_be_taken_back(world);
@@ -793,7 +793,7 @@ static void test_reject_that_shows_at_the_statements_end(void **state) {
     s_begin_modules(world, 0, 4);
     s_give_four(world, 0, 0);
     s_commit(world, "inserted 3 updated 0 unchanged 0 rejected 1 rows +3 ~0");
-    fx_assert_sql(world->fx, S_REJECTS, "0 1 constraint FOREIGN KEY constraint failed raw@1+10");
+    fx_assert_sql(world->fx, S_REJECTS, "0 1 constraint FOREIGN KEY constraint failed: el_modules (el_audit_id = 1) raw@1+10");
     fx_assert_sql(world->fx, S_MODULES, "1 M1 -, 2 M2 -, 3 M3 -");
     s_assert_can_be_taken_back(world);
 }
@@ -848,7 +848,7 @@ static void test_order_of_what_waits_and_what_does_not(void **state) {
         s_give_one(world, 0, i, waiting[i]);
     s_commit(world, "inserted 5 updated 0 unchanged 0 rejected 3 rows +6 ~0");
     fx_assert_sql(fx, S_REJECTS,
-                  "0 1 constraint NOT NULL constraint failed: el_modules.string_number raw@1+10\n"
+                  "0 1 constraint NOT NULL constraint failed: el_modules.string_number (string_number = NULL) raw@1+10\n"
                   "2 21 unknown_parent el_audits has no row whose audit_token is 'nowhere' raw@21+10\n"
                   "6 61 unknown_value '?' {}");
     fx_assert_sql(fx, S_MODULES, "1 M1 -, 2 M3 -, 3 H -, 4 I -, 5 M7 -");
