@@ -347,7 +347,7 @@ static void test_hostile_records(void **state) {
         {BYTES("\x90\x93\x00\x01\x94\x01\xc0\xc0\xdb\xff\xff\xff\xff")}, /* a string of four billion bytes */
         {BYTES("\x90\x93\x00\x01\xdd\xff\xff\xff\xff\x01\xc0\xc0\xc0")}, /* a row of four billion values */
         {BYTES("\x90\x96\x00\x01\x00\xc0\xc0\xc4\x01X")},                /* reason 0 */
-        {BYTES("\x90\x96\x00\x01\x0e\xc0\xc0\xc4\x01X")},                /* reason 14 */
+        {BYTES("\x90\x96\x00\x01\x0f\xc0\xc0\xc4\x01X")},                /* reason 15 */
         {BYTES("\x90\x96\x00\x01\x01\xc0\xc0\xc4\x02XX")},               /* raw is longer than the record */
         {BYTES("\x90\x96\x00\x01\x01\xc0\xc0\xa1X")},                    /* raw is a str */
         {BYTES("\x90\x96\x00\x01\x01\x01\xc0\xc4\x01X")},                /* field is a number */
