@@ -803,16 +803,21 @@ class Reports(unittest.TestCase):
         with pipeline.folder() as root:
             exports = pipeline.generate(root / "e", "--modules", 60000)
             target = root / "hub.db"
+            pipeline.run(pipeline.generate(root / "before", "--preset", "production"), target, "--run-dir", root / "r")
             process = subprocess.Popen(pipeline.run_command(exports, target, "--run-dir", root / "r"), stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE, text=True)
-            pipeline.wait_until((root / "r" / "config.json").exists, "the configuration")
 
             def live():
                 done = pvrelay("status", "--run-dir", root / "r", "--json")
                 status = json.loads(done.stdout) if done.returncode == 0 else None
-                return status if status and all(stage["up"] for stage in status["stages"]) and status["progress"] else None
+                if not (status and status["stages"] and all(stage["up"] for stage in status["stages"]) and status["progress"]):
+                    return None
+                run = status["runs"][-1]
+                return status if run["number"] == 2 and run["state"] == "streaming" and run["records"] > 0 else None
 
             status = pipeline.wait_until(live, "all stages to answer")
+            self.assertGreater(status["runs"][-1]["seconds"], 0)
+            self.assertEqual([stage["restarts"] for stage in status["stages"]], [0] * 4)  # those of the run before do not count
             self.assertEqual([(s["stage"], s["instance"]) for s in status["stages"]],
                              [("reader", 1), ("transformer", 1), ("writer", 1), ("validator", 1)])
             self.assertEqual(len(status["stages"][0]["counters"]["rejects"]), 16)
@@ -820,7 +825,7 @@ class Reports(unittest.TestCase):
             process.communicate()
             status = json.loads(pvrelay("status", "--run-dir", root / "r", "--json").stdout)
             self.assertEqual([s["up"] for s in status["stages"]], [False] * 4)
-            (run,) = status["runs"]
+            run = status["runs"][1]
             self.assertEqual((run["state"], run["outcome"], run["records"], run["validated"], run["unvalidated"]),
                              ("complete", 0, run["total"], run["total"], 0))
             text = pvrelay("status", "--target", target).stdout

@@ -4,6 +4,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import sqlite3
 import subprocess
 import unittest
@@ -245,7 +246,14 @@ class Enemies(unittest.TestCase):
         exports = self.exports("--modules", 20000, "--trap", "unknown-status=9")
         config = self.small_batches(exports)
         done = pipeline.run(exports, self.target, "--config", config, "--run-dir", self.run_dir, "--max-rejects", 4, expect=2)
-        self.assertIn("pvrelay: REJECT_LIMIT: ", done.stderr)
+        told = re.fullmatch(r"(pvrelay: [\d,]+ of 20,\d+ records are committed, (\d) of them rejected; [\d,]+ validated\n)"
+                            r"pvrelay: REJECT_LIMIT: (\d) records are rejected, 4 allowed; look at them with `\S*(pvrelay rejects "
+                            rf"--target {re.escape(str(self.target))})`, then give the same command with a higher --max-rejects to go on\n",
+                            done.stderr)
+        self.assertTrue(told, done.stderr)
+        self.assertEqual(told[2], told[3])
+        self.assertEqual(subprocess.run([pipeline.BIN / "pvrelay", *told[4].split()[1:]], check=True, text=True,
+                                        capture_output=True).stdout.splitlines()[-1], f"{told[3]} rejects")
         self.assertEqual(pipeline.query(self.target, "SELECT state FROM pvrelay_run"), [("streaming",)])
         pipeline.run(exports, self.target, "--config", config, "--run-dir", self.run_dir, expect=3)
         self.assertEqual(pipeline.query(self.target, "SELECT state, outcome FROM pvrelay_run"), [("complete", 3)])
