@@ -350,7 +350,9 @@ int pr_target_run_stopped(pr_target_t *target, int64_t run, const char *text, do
         result = pr_target_check_place(target, err);
     if (result == 0)
         result = pr_target_commit_to_disk(target, true, err);
-    return result < 0 ? result : pr_target_do(target, PR_SQL_RUN_STOPPED, err, "itd", run, text, seconds);
+    if (result == 0)
+        result = pr_target_do(target, PR_SQL_RUN_STOPPED, err, "itd", run, text, seconds);
+    return result == 0 ? pr_target_commit_to_disk(target, false, err) : result;
 }
 
 static int s_derive(pr_target_t *target, int64_t run, int64_t *ret_rows, pr_error_t *err) {
@@ -458,6 +460,8 @@ int pr_target_run_complete(pr_target_t *target, int64_t run, int outcome, double
     result = pr_target_own_end(target, result, err);
     if (result == 0)
         pr_fault("writer.complete-after-commit");
+    if (result == 0)
+        result = pr_target_commit_to_disk(target, false, err);
     return result;
 }
 
