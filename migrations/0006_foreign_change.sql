@@ -17,7 +17,7 @@ CREATE TABLE pvrelay_row_digest (
     page       INTEGER NOT NULL,                         -- row id / 16384, rounded down
     checkpoint INTEGER NOT NULL REFERENCES pvrelay_checkpoint (checkpoint) ON DELETE CASCADE,
     shape      INTEGER NOT NULL REFERENCES pvrelay_row_shape (shape),
-    digests    BLOB NOT NULL                             -- writer/row_digest.c: runs of row ids, then 6 bytes a row
+    digests    BLOB NOT NULL                             -- common/row_digest.c: runs of row ids, then 6 bytes a row
 );
 CREATE UNIQUE INDEX pvrelay_row_digest_page ON pvrelay_row_digest (table_name, page, checkpoint);
 CREATE INDEX pvrelay_row_digest_checkpoint ON pvrelay_row_digest (checkpoint);

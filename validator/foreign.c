@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/alloc.h"
+#include "common/row_digest.h"
 #include "validator/database.h"
 #include "validator/proof_rejects.h"
 
@@ -13,7 +14,14 @@ struct pr_foreign {
     sqlite3 *db;
     const char *path;
     const pr_inverse_made_t *made;
-    sqlite3_stmt *kept, *rejected;
+    sqlite3_stmt *kept, *rejected, *version;
+    /* whose rows are: of the row of the mapping that was last asked about */
+    const pr_row_spec_t *spec;
+    pr_row_digests_t *digests;
+    size_t table;
+    const char **names; /* of the columns that a replay would change */
+    size_t names_count;
+    int64_t data_version; /* that pages of digests were read in */
 };
 
 static const char S_KEPT_OF_RUN[] =
@@ -39,7 +47,9 @@ static int s_has_books(sqlite3 *db, const char *path, pr_error_t *err) {
         db, path,
         sqlite3_mprintf(
             "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name IN ('pvrelay_foreign_change', 'pvrelay_run', "
-            "'pvrelay_source', 'pvrelay_checkpoint', 'pvrelay_reject') GROUP BY type HAVING count(*) = 5"),
+            "'pvrelay_source', 'pvrelay_checkpoint', 'pvrelay_reject', 'pvrelay_row_digest', 'pvrelay_row_shape') "
+            "GROUP "
+            "BY type HAVING count(*) = 7"),
         &statement, err);
     if (result == 0)
         result = pr_database_step(db, path, statement, err);
@@ -65,6 +75,8 @@ int pr_foreign_new(sqlite3 *db, const char *path, const pr_inverse_made_t *made,
             db, path, run != 0 ? sqlite3_mprintf(S_REJECTED_OF_RUN, run) : sqlite3_mprintf("%s", S_REJECTED),
             &foreign->rejected, err);
     if (result == 0)
+        result = pr_database_prepare(db, path, sqlite3_mprintf("PRAGMA data_version"), &foreign->version, err);
+    if (result == 0)
         *ret_foreign = foreign;
     else
         pr_foreign_destroy(&foreign);
@@ -76,6 +88,9 @@ void pr_foreign_destroy(pr_foreign_t **foreign) {
         return;
     sqlite3_finalize((*foreign)->kept);
     sqlite3_finalize((*foreign)->rejected);
+    sqlite3_finalize((*foreign)->version);
+    pr_row_digests_destroy(&(*foreign)->digests);
+    free((*foreign)->names);
     free(*foreign);
     *foreign = NULL;
 }
@@ -90,12 +105,69 @@ static bool s_is_source(const pr_inverse_made_t *made, int64_t run, uint32_t the
     return false;
 }
 
-int pr_foreign_is_kept(pr_foreign_t *foreign, const char *table, int64_t row, uint32_t source, uint64_t ordinal,
+/* The columns that a replay changes, and the target has: what a row's state is asked by. */
+static int s_take_columns(pr_foreign_t *foreign, const pr_row_spec_t *spec, pr_error_t *err) {
+    sqlite3_stmt *has = NULL;
+    int result = pr_database_prepare(
+        foreign->db, foreign->path,
+        sqlite3_mprintf("SELECT 1 FROM pragma_table_info(%Q) WHERE name = ?1 COLLATE NOCASE", spec->table), &has, err);
+    free(foreign->names);
+    foreign->names = pr_xcalloc(spec->columns_count + 1, sizeof *foreign->names);
+    foreign->names_count = 0;
+    for (size_t i = 0; result >= 0 && i < spec->columns_count; i++) {
+        const pr_column_t *column = &spec->columns[i];
+        if (column->key ? spec->through_table == NULL || column->op != PR_OP_PARENT : column->keep)
+            continue;
+        sqlite3_bind_text(has, 1, column->name, -1, SQLITE_STATIC);
+        result = pr_database_step(foreign->db, foreign->path, has, err);
+        sqlite3_reset(has);
+        if (result <= 0)
+            continue;
+        pr_row_digests_add(foreign->digests, spec->table, column->name, &foreign->table);
+        foreign->names[foreign->names_count++] = column->name;
+    }
+    sqlite3_finalize(has);
+    return result < 0 ? result : 0;
+}
+
+/* Ask about rows of this row of the mapping, as they are now. */
+static int s_open_digests(pr_foreign_t *foreign, const pr_row_spec_t *spec, pr_error_t *err) {
+    int result = 0;
+    if (foreign->spec != spec) {
+        foreign->spec = NULL;
+        pr_row_digests_destroy(&foreign->digests);
+        foreign->digests = pr_row_digests_new(foreign->db);
+        result = s_take_columns(foreign, spec, err);
+        if (result == 0)
+            result = pr_row_digests_prepare(foreign->digests, err);
+        foreign->spec = result == 0 ? spec : NULL;
+    }
+    if (result == 0)
+        result = pr_database_step(foreign->db, foreign->path, foreign->version, err);
+    if (result > 0 && foreign->data_version != sqlite3_column_int64(foreign->version, 0)) {
+        pr_row_digests_drop(foreign->digests);
+        foreign->data_version = sqlite3_column_int64(foreign->version, 0);
+    }
+    sqlite3_reset(foreign->version);
+    return result < 0 ? result : 0;
+}
+
+/* Is the row as pvrelay last stored it? 1, 0 or <0. */
+static int s_is_ours(pr_foreign_t *foreign, const pr_row_spec_t *spec, int64_t row, pr_error_t *err) {
+    pr_row_state_t state = PR_ROW_NEVER;
+    int result = s_open_digests(foreign, spec, err);
+    if (result == 0 && foreign->names_count > 0)
+        result = pr_row_digests_state(foreign->digests, foreign->table, row, foreign->names, foreign->names_count,
+                                      &state, err);
+    return result < 0 ? result : state == PR_ROW_OURS;
+}
+
+int pr_foreign_is_kept(pr_foreign_t *foreign, const pr_row_spec_t *spec, int64_t row, uint32_t source, uint64_t ordinal,
                        pr_error_t *err) {
     if (foreign == NULL)
         return 0;
     sqlite3_stmt *statement = foreign->kept;
-    sqlite3_bind_text(statement, 1, table, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 1, spec->table, -1, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 2, row);
     sqlite3_bind_int64(statement, 3, (int64_t)ordinal);
     bool kept = false;
@@ -104,7 +176,10 @@ int pr_foreign_is_kept(pr_foreign_t *foreign, const char *table, int64_t row, ui
         kept = s_is_source(foreign->made, sqlite3_column_int64(statement, 0),
                            (uint32_t)sqlite3_column_int64(statement, 1), source);
     sqlite3_reset(statement);
-    return result < 0 ? result : kept;
+    if (result < 0 || !kept)
+        return result < 0 ? result : 0;
+    int ours = s_is_ours(foreign, spec, row, err);
+    return ours < 0 ? ours : ours == 0;
 }
 
 int pr_foreign_is_rejected(pr_foreign_t *foreign, const char *table, int64_t row, pr_error_t *err) {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/mapping.h"
 #include "validator/inverse.h"
 
 typedef struct pr_foreign pr_foreign_t;
@@ -18,8 +19,9 @@ int pr_foreign_new(sqlite3 *db, const char *path, const pr_inverse_made_t *made,
 void pr_foreign_destroy(pr_foreign_t **foreign);
 
 /*  Was the row left as it is when this record came? Of a proof of exports: is it still so, as no run has written it since?
- *  1, 0 or <0. foreign NULL: 0. */
-int pr_foreign_is_kept(pr_foreign_t *foreign, const char *table, int64_t row, uint32_t source, uint64_t ordinal,
+ *  A row that is as pvrelay last stored it was not left to anybody, whatever the books say. spec: the row of the mapping
+ *  that the record makes there, borrowed until destroy. 1, 0 or <0. foreign NULL: 0. */
+int pr_foreign_is_kept(pr_foreign_t *foreign, const pr_row_spec_t *spec, int64_t row, uint32_t source, uint64_t ordinal,
                        pr_error_t *err);
 
 /*  Is there a reject, of the run, or one that is still open, because of this row? Then it is not extra, though no accepted

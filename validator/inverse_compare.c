@@ -73,9 +73,9 @@ int pr_inverse_has_our_key(pr_inverse_t *inverse, pr_inverse_row_t *row, bool wi
 static int s_fail_unless_kept(pr_inverse_t *inverse, pr_inverse_row_t *row, pr_inverse_column_t *column,
                               const pr_cell_t *cell, bool final, pr_error_t *err) {
     const pr_inverse_record_t *record = inverse->record;
-    int kept = row->spec->mode == PR_MODE_UPSERT ? pr_foreign_is_kept(inverse->foreign, row->spec->table, row->id,
-                                                                      record->source, record->ordinal, err)
-                                                 : 0;
+    int kept = row->spec->mode == PR_MODE_UPSERT
+                   ? pr_foreign_is_kept(inverse->foreign, row->spec, row->id, record->source, record->ordinal, err)
+                   : 0;
     inverse->final |= kept == 0 && final;
     if (kept == 0)
         pr_inverse_report_mismatch(inverse, row, column, cell);

@@ -256,8 +256,7 @@ static int s_take_record(void *context, const pr_value_t *values, uint32_t sourc
     if (found < 0)
         return found;
     s_row_t *row = found > 0 ? s_find_row(search, id) : NULL;
-    int kept =
-        row != NULL ? pr_foreign_is_kept(search->foreign, search->groups->row->table, id, source, ordinal, err) : 0;
+    int kept = row != NULL ? pr_foreign_is_kept(search->foreign, search->groups->row, id, source, ordinal, err) : 0;
     if (kept < 0)
         return kept;
     for (size_t c = 0; c < search->groups->shown_count; c++) {

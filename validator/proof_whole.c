@@ -67,6 +67,19 @@ static const char *const S_CHECKS[] = {
     "SELECT m.source, r.stream, m.table_name, 'id=' || m.row_id, '', 'no row: its record was rejected', 'a row' "
     "FROM pvrelay_made m JOIN pvrelay_reject r ON r.run = m.run AND r.source = m.source AND r.ordinal = m.ordinal "
     "WHERE m.run = ?1 ORDER BY m.table_name, m.row_id",
+
+    /* a record that was rejected because others had changed its row, and the row in the books: neither is without the other */
+    "SELECT r.source, r.stream, 'pvrelay_foreign_change', 'checkpoint=' || r.checkpoint || ', ordinal=' || r.ordinal, "
+    "'outcome', 'rejected', 'no entry' FROM pvrelay_reject r WHERE r.run = ?1 AND r.reason = 'changed_in_target' AND "
+    "NOT "
+    "EXISTS (SELECT 1 FROM pvrelay_foreign_change f WHERE f.checkpoint = r.checkpoint AND f.ordinal = r.ordinal AND "
+    "f.outcome = 'rejected') ORDER BY r.reject",
+    "SELECT f.source, s.stream, 'pvrelay_foreign_change', f.table_name || ' id=' || f.row_id || ', checkpoint=' || "
+    "f.checkpoint, 'outcome', 'no entry: no record was rejected for it', f.outcome FROM pvrelay_foreign_change f JOIN "
+    "pvrelay_source s ON s.run = f.run AND s.source = f.source WHERE f.run = ?1 AND f.outcome = 'rejected' AND NOT "
+    "EXISTS "
+    "(SELECT 1 FROM pvrelay_reject r WHERE r.checkpoint = f.checkpoint AND r.ordinal = f.ordinal AND r.reason = "
+    "'changed_in_target') ORDER BY f.checkpoint, f.ordinal",
 };
 
 /* Whatever the exports are, the file is whole. */
@@ -301,6 +314,16 @@ static int s_check_ensured_table(pr_proof_t *proof, const char *table, pr_proof_
                         " WHERE c.run = ?1 AND w.updated <> 0 AND w.table_name = %Q ORDER BY c.checkpoint",
                         table, table),
         list, err);
+    if (result == 0)
+        result =
+            s_check(proof,
+                    sqlite3_mprintf("SELECT f.source, '', 'pvrelay_foreign_change', f.table_name || ' id=' || f.row_id"
+                                    " || ', checkpoint=' || f.checkpoint, 'outcome',"
+                                    " 'no entry: rows of this table are never changed', f.outcome"
+                                    " FROM pvrelay_foreign_change f WHERE f.run = ?1 AND f.table_name = %Q"
+                                    " ORDER BY f.checkpoint, f.ordinal",
+                                    table),
+                    list, err);
     if (result != 0)
         return result;
     return s_check(proof,

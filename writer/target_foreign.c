@@ -3,7 +3,7 @@
 
 /*  DESIGN
  *
- *  What a row's state is, and how it is known: writer/row_digest.c. It is asked for only of rows of mode upsert that
+ *  What a row's state is, and how it is known: common/row_digest.c. It is asked for only of rows of mode upsert that
  *  differ from the export, by the code that applies records one by one; a group never changes a row that is there. So a
  *  foreign change is the same whether records come in groups or not.
  *
@@ -20,7 +20,8 @@
  *
  *  What is left behind, in the transaction of the commit: for every such row an entry in pvrelay_foreign_change, which the
  *  validator reads (a row that was kept is no failure; a row whose record was rejected for it is not extra), and a finding
- *  with the values, of the first S_NAMED_MAX rows of a run one each. When a row that was kept is as we stored it again and is
+ *  with the values, of the first S_NAMED_MAX rows of a run one each. A reject tells the values itself, the first S_TOLD_MAX of a
+ *  run also what pvrelay had stored, if undo knows (common/last_stored.c). When a row that was kept is as we stored it again and is
  *  updated, an entry "written" says that the validator is to be strict with it again.
  *
  *  retry-rejects with another policy meets the same rows again and settles them by it: nothing is remembered of the
@@ -33,10 +34,17 @@
 #include <stdlib.h>
 
 #include "common/alloc.h"
+#include "common/last_stored.h"
 #include "common/sql_value.h"
 #include "writer/target_apply.h"
 
-enum { S_NAMED_MAX = 1000, S_VALUE_BYTES = 400, S_TEXT_MAX = 8000 };
+enum {
+    S_NAMED_MAX = 1000,
+    S_VALUE_BYTES = 400,
+    S_TEXT_MAX = 8000,
+    S_TOLD_MAX = 100,   /* rejects of a run that also tell what was stored */
+    S_WRITERS_MAX = 64, /* commits that are asked for it */
+};
 
 static const pr_target_columns_t *s_changeable(const pr_target_row_t *row) {
     return row->spec->through_table != NULL ? &row->through_update : &row->update;
@@ -106,9 +114,35 @@ void pr_target_foreign_clear(pr_target_row_t *row) {
     row->foreign.text = NULL;
 }
 
-/* Each column that differs: what is there, what the export says. */
+/*  What pvrelay last stored in the columns that are to be told, by undo; only of some rejects of a run, as it costs.
+ *  ret_texts: one per column of `columns`, *each returns new*. */
+static int s_find_stored(pr_target_t *target, const pr_target_row_t *row, const pr_target_columns_t *columns,
+                         char **ret_texts, pr_error_t *err) {
+    int64_t checkpoints[S_WRITERS_MAX];
+    size_t count = 0;
+    if (target->foreign_told_run != target->batch.run) {
+        target->foreign_told_run = target->batch.run;
+        target->foreign_told = 0;
+    }
+    if (target->foreign_told == S_TOLD_MAX)
+        return 0;
+    target->foreign_told++;
+    int result =
+        pr_row_digests_writers(target->digests, row->foreign.table, row->id, checkpoints, S_WRITERS_MAX, &count, err);
+    if (result < 0 || count == 0)
+        return result;
+    const char **names = pr_xcalloc(columns->count, sizeof *names);
+    for (size_t i = 0; i < columns->count; i++)
+        names[i] = row->spec->columns[columns->at[i]].name;
+    result = pr_last_stored(target->db, row->spec->table, row->id, checkpoints, count, names, columns->count, ret_texts,
+                            err);
+    free(names);
+    return result;
+}
+
+/* Each column that differs: what pvrelay stored (NULL: not known), what is there, what the export says. */
 static int s_tell(pr_target_t *target, pr_target_row_t *row, sqlite3_stmt *select, int first,
-                  const pr_target_columns_t *columns, pr_row_state_t state, pr_error_t *err) {
+                  const pr_target_columns_t *columns, pr_row_state_t state, char *const *stored, pr_error_t *err) {
     char there[S_VALUE_BYTES];
     char export[S_VALUE_BYTES];
     if (sqlite3_step(select) != SQLITE_ROW) {
@@ -126,7 +160,10 @@ static int s_tell(pr_target_t *target, pr_target_row_t *row, sqlite3_stmt *selec
             continue;
         if (row->foreign.field == NULL)
             row->foreign.field = column;
-        sqlite3_str_appendf(text, "%s%s is %s, the export says %s", told++ == 0 ? "" : "; ", column->name,
+        sqlite3_str_appendf(text, "%s%s ", told++ == 0 ? "" : "; ", column->name);
+        if (stored[i] != NULL)
+            sqlite3_str_appendf(text, "was stored as %s, ", stored[i]);
+        sqlite3_str_appendf(text, "is %s, the export says %s",
                             pr_sql_value_print(sqlite3_column_value(select, first + (int)i), there, sizeof there),
                             pr_value_print(value, export, sizeof export));
     }
@@ -144,7 +181,14 @@ int pr_target_foreign_judge(pr_target_t *target, pr_target_row_t *row, sqlite3_s
         return result < 0 ? result : PR_ROW_UPDATED;
     pr_target_foreign_clear(row);
     row->foreign.field = NULL;
-    result = s_tell(target, row, select, first, columns, state, err);
+    char **stored = pr_xcalloc(columns->count, sizeof *stored);
+    if (state == PR_ROW_CHANGED && target->on_foreign_change == PR_FOREIGN_REJECT)
+        result = s_find_stored(target, row, columns, stored, err);
+    if (result >= 0)
+        result = s_tell(target, row, select, first, columns, state, stored, err);
+    for (size_t i = 0; i < columns->count; i++)
+        free(stored[i]);
+    free(stored);
     if (result < 0)
         return result;
     switch (target->on_foreign_change) {

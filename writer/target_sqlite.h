@@ -12,9 +12,9 @@
 #include "common/foreign_change.h"
 #include "common/lock.h"
 #include "common/mapping.h"
+#include "common/row_digest.h"
 #include "common/sql_place.h"
 #include "common/undo.h"
-#include "writer/row_digest.h"
 #include "writer/target.h"
 #include "writer/target_cache.h"
 #include "writer/target_sql.h"
@@ -144,6 +144,8 @@ struct pr_target {
     pr_foreign_policy_t on_foreign_change;
     int64_t foreign_named; /* findings of foreign changes that name a row, in run foreign_named_run; -1: not known */
     int64_t foreign_named_run;
+    size_t foreign_told; /* rejects of run foreign_told_run for which undo was asked what had been stored */
+    int64_t foreign_told_run;
     int64_t foreign_kept; /* 0: no row was ever kept for others' sake; -1: not known */
     pr_id_cache_t *cache;
     pr_id_set_t *touched;

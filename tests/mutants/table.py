@@ -2,7 +2,8 @@
 """The faults: what is changed in the source, on which data it works, and what the proof must say of it.
 
 world   fresh: into an empty target; edited: the second edition over the first, which the faultless programs brought in;
-        rejects: fresh, with records to reject; shared: into a target that has a client, a project and a technician of its own
+        rejects: fresh, with records to reject; shared: into a target that has a client, a project and a technician of its own; changed: the same edition again, after
+        others have changed modules
 named   every failure must be one of these (kind, table, column), and each of these must be there
 """
 
@@ -33,12 +34,22 @@ def mutant(name, file, find, replace, *named, **more):
 
 TRANSFORM = "transformer/transform.c"
 APPLY = "writer/target_apply.c"
+FOREIGN = "writer/target_foreign.c"
 SQL = "writer/target_sql.c"
 TARGET = "writer/target_sqlite.c"
 ROWS = "writer/target_rows.c"
 GROUP = "writer/target_group.c"
 VALIDATOR = "validator/validator.c"
 PROOF = "validator/proof.c"
+
+# What the second edition says of rows that are there.
+EDITED = (
+    "mismatch el_audits.configuration_json", "mismatch el_audits.plan_file_url", "mismatch el_audits.project_name",
+    "mismatch el_audits.status", "mismatch el_audits.updated_at", "mismatch el_modules.comment",
+    "mismatch el_modules.defect_type", "mismatch el_modules.physical_col", "mismatch el_modules.physical_row",
+    "mismatch el_modules.severity_level", "mismatch el_modules.technician_id", "mismatch el_modules.updated_at",
+    "whole el_modules.defect_type", "whole el_modules.severity_level",
+)
 
 MUTANTS = [
     mutant("wrong map entry", TRANSFORM,
@@ -132,13 +143,9 @@ MUTANTS = [
            "mismatch el_modules.severity_level", "mismatch el_modules.technician_id", "missing el_modules.",
            "whole el_modules.defect_type", "whole el_modules.severity_level"),
     mutant("not updating", APPLY,
-           "    return differs ? s_change(way, row, row->change, &row->update) : result;",
-           "    return differs && row->id < 0 ? s_change(way, row, row->change, &row->update) : result;",
-           "mismatch el_audits.configuration_json", "mismatch el_audits.plan_file_url", "mismatch el_audits.project_name",
-           "mismatch el_audits.status", "mismatch el_audits.updated_at", "mismatch el_modules.comment",
-           "mismatch el_modules.defect_type", "mismatch el_modules.physical_col", "mismatch el_modules.physical_row",
-           "mismatch el_modules.severity_level", "mismatch el_modules.technician_id", "mismatch el_modules.updated_at",
-           "whole el_modules.defect_type", "whole el_modules.severity_level",
+           "    return differs ? s_differing(way, row, compared, row->change, &row->update) : result;",
+           "    return differs && row->id < 0 ? s_differing(way, row, compared, row->change, &row->update) : result;",
+           *EDITED,
            world="edited"),
     mutant("a NULL is like anything", APPLY,
            "        return type == SQLITE_NULL;",
@@ -178,8 +185,33 @@ MUTANTS = [
     mutant("shared rows of others overwritten", ROWS,
            "        } else if (!column->keep && row->spec->mode == PR_MODE_UPSERT) {",
            "        } else if (!column->keep) {",
-           "whole pvrelay_checkpoint_rows.updated",
+           "whole pvrelay_checkpoint_rows.updated", "whole pvrelay_foreign_change.outcome",
+           world="shared", options=("--on-foreign-change", "overwrite")),
+    mutant("records rejected for shared rows of others", ROWS,
+           "        } else if (!column->keep && row->spec->mode == PR_MODE_UPSERT) {",
+           "        } else if (!column->keep) {",
+           "whole pvrelay_foreign_change.outcome",
            world="shared"),
+    mutant("a row of ours kept as others'", FOREIGN,
+           "    if (result < 0 || state == PR_ROW_OURS)",
+           "    if (result < 0)",
+           *EDITED, "mismatch interventions.project_id", "mismatch interventions.status", "mismatch interventions.updated_at",
+           world="edited", options=("--on-foreign-change", "keep")),
+    mutant("a reject for others' change without its row", FOREIGN,
+           "        return s_add(target, row, \"rejected\", ordinal, NULL, err); /* the reject tells the rest */",
+           "        return 0;",
+           "whole pvrelay_foreign_change.outcome",
+           world="changed"),
+    mutant("a kept row not noted", FOREIGN,
+           "        result = s_add(target, row, \"kept\", ordinal, row->foreign.text, err);",
+           "        result = 0;",
+           "mismatch el_modules.comment",
+           world="changed", options=("--on-foreign-change", "keep")),
+    mutant("rows of others never told from ours, and kept", FOREIGN,
+           "    if (result < 0 || state == PR_ROW_OURS)\n        return result < 0 ? result : PR_ROW_UPDATED;",
+           "    if (result < 0 || state != PR_ROW_OURS)\n        return result < 0 ? result : PR_ROW_SAME;",
+           "mismatch el_modules.comment",
+           world="changed"),
     mutant("derived column not set", "writer/target_run.c",
            "    for (size_t i = 0; result == 0 && i < target->mapping->derived_count; i++) {",
            "    for (size_t i = 1; result == 0 && i < target->mapping->derived_count; i++) {",
@@ -262,9 +294,12 @@ MUTANTS = [
            options=("--extra", "fail")),
     mutant("the last of a group left out", GROUP,
            "    group->table.count = group->count;",
-           "    group->table.count = group->count > 4 ? group->count - 1 : group->count;",
-           "missing el_modules.", "whole el_modules.defect_type", "whole el_modules.severity_level",
-           options=("--undo", "off")),  # else what records the undo notices it first
+           "    if (insert && group->count > 4) {\n"
+           "        group->count--;\n"
+           "        counts->inserted++;\n"
+           "    }\n"
+           "    group->table.count = group->count;",
+           "missing el_modules.", "whole el_modules.defect_type", "whole el_modules.severity_level"),
     mutant("a group's values one row late", GROUP,
            "        memcpy(given, record->rows[i].values, columns * sizeof *given);",
            "        memcpy(given, record->rows[i].values, columns * sizeof *given);\n"

@@ -14,8 +14,10 @@ AUDIT = {"id": 1, "token": "11111111-aaaa-4bbb-8ccc-000000000001", "project_name
          "status": "created", "created_at": "2025-10-27 09:43:12", "updated_at": "2025-10-27 10:02:00", "json_config": None}
 HIS = "UPDATE el_modules SET comment = 'seen on site', defect_type = 'none' WHERE id = 2"
 MODULE_2 = "SELECT comment, defect_type, severity_level FROM el_modules WHERE id = 2"
-REJECT = ("el_modules id=2 was changed since pvrelay stored it: defect_type is 'none', the export says 'dead_module'; "
-          "comment is 'seen on site', the export says NULL")
+REJECT = ("el_modules id=2 was changed since pvrelay stored it: defect_type was stored as 'dead_module', is 'none', the export says 'dead_module'; "
+          "comment was stored as NULL, is 'seen on site', the export says NULL")
+TOLD = ("el_modules id=2 was changed since pvrelay stored it: defect_type is 'none', the export says 'dead_module'; "
+        "comment is 'seen on site', the export says NULL")
 
 
 def modules(count=40, **changed):
@@ -96,10 +98,40 @@ class ForeignChange(unittest.TestCase):
         self.assertEqual(self.rejects(3)[0][2:4], ("changed_in_target", "status"))
         self.retry("--on-foreign-change", "overwrite")
         self.assertEqual(self.ask(MODULE_2), [(None, "dead_module", 3)])
-        self.assertEqual(self.findings(4, "foreign_overwritten"), [("el_modules id=2", 1, REJECT)])
+        self.assertEqual(self.findings(4, "foreign_overwritten"), [("el_modules id=2", 1, TOLD)])
         self.run_on()
         self.assertEqual(self.ask("SELECT sum(updated), sum(unchanged) FROM pvrelay_checkpoint WHERE run = 5"), [(0, 41)])
         self.verify()
+
+    def test_a_reject_tells_what_was_last_stored(self):
+        """All three of them differ: from the newest commit that wrote the column, and only while undo knows."""
+        self.run_on()
+        self.run_on(self.export("second", m2={"status": "ok"}))  # defect_type "none"; the comment stays as inserted
+        self.quiet_hub()
+        self.hub("UPDATE el_modules SET comment = 'seen on site', defect_type = 'microcracks' WHERE id = 2")
+        third = self.export("third", m2={"status": "dead", "comment": "ours"})
+        self.run_on(third, expect=3)
+        told = ("el_modules id=2 was changed since pvrelay stored it: defect_type was stored as 'none', is 'microcracks', "
+                "the export says 'dead_module'; severity_level was stored as 0, is 0, the export says 3; "
+                "comment was stored as NULL, is 'seen on site', the export says 'ours'")
+        self.assertEqual(self.rejects(3)[0][4], told)
+        # Of the first commit nothing is known any more.
+        self.hub("DELETE FROM pvrelay_undo WHERE checkpoint IN (SELECT checkpoint FROM pvrelay_checkpoint WHERE run = 1)")
+        self.run_on(third, expect=3)
+        self.assertEqual(self.rejects(4)[0][4], told.replace("comment was stored as NULL, is", "comment is"))
+        self.say("seal", "--target", self.target)
+        self.run_on(third, expect=3)
+        self.assertNotIn("was stored as", self.rejects(5)[0][4])
+        self.assertIn("defect_type is 'microcracks', the export says 'dead_module'; severity_level is 0", self.rejects(5)[0][4])
+
+    def test_only_the_first_rejects_of_a_run_tell_it(self):
+        exports = [self.exports[0], self.folder / "many.json"]
+        exports[1].write_text(json.dumps([{"results": modules(150), "success": True, "meta": {"duration": 0.5}}]))
+        self.run_on(exports)
+        self.quiet_hub()
+        self.hub("UPDATE el_modules SET comment = 'x'")
+        self.run_on(exports, expect=3)
+        self.assertEqual(self.ask("SELECT detail LIKE '%was stored as%', count(*) FROM pvrelay_reject GROUP BY 1"), [(0, 50), (1, 100)])
 
     def test_rejected_rows_are_no_extra_rows(self):
         self.run_on()
@@ -119,7 +151,7 @@ class ForeignChange(unittest.TestCase):
         for run in (2, 3):
             done = self.run_on(None, "--on-foreign-change", "keep", "--report", self.folder / "report", "--lang", "fr")
             pipeline.assert_same_dump(self, before, pipeline.dump(self.target))
-            self.assertEqual(self.findings(run, "foreign_kept"), [("el_modules id=2", 1, REJECT)])
+            self.assertEqual(self.findings(run, "foreign_kept"), [("el_modules id=2", 1, TOLD)])
             self.assertEqual(self.ask(f"SELECT sum(updated), sum(unchanged), min(validated), max(validated) FROM pvrelay_checkpoint WHERE run = {run}"),
                              [(0, 41, 1, 1)])
             self.assertIn("elle reste telle quelle", done.stdout)
@@ -154,7 +186,7 @@ class ForeignChange(unittest.TestCase):
         self.hub(HIS)
         self.run_on(None, "--on-foreign-change", "overwrite")
         pipeline.assert_same_dump(self, content, pipeline.dump(self.target))
-        self.assertEqual(self.findings(2, "foreign_overwritten"), [("el_modules id=2", 1, REJECT)])
+        self.assertEqual(self.findings(2, "foreign_overwritten"), [("el_modules id=2", 1, TOLD)])
         self.verify()
 
     def test_what_the_export_changed_is_no_foreign_change(self):
@@ -199,7 +231,8 @@ class ForeignChange(unittest.TestCase):
         self.run_on(expect=3)
         ((_, _, reason, field, detail),) = self.rejects(2)
         self.assertEqual((reason, field), ("changed_in_target", "created_at"))
-        self.assertIn("intervention_date is '2025-11-02', the export says '2025-10-27'; status is 'completed', the export says 'scheduled'", detail)
+        self.assertIn("intervention_date was stored as '2025-10-27', is '2025-11-02', the export says '2025-10-27'; "
+                      "status was stored as 'scheduled', is 'completed', the export says 'scheduled'", detail)
         self.run_on(None, "--on-foreign-change", "keep")
         self.assertEqual(self.ask("SELECT status, intervention_date, duration_hours FROM interventions"), [("completed", "2025-11-02", 3.5)])
         self.verify()

@@ -83,8 +83,26 @@ class HubTarget(unittest.TestCase):
         pipeline.run(exports, self.target, expect=3)
         ((reason, detail),) = pipeline.query(self.target, "SELECT reason, detail FROM pvrelay_reject")
         self.assertEqual(reason, "changed_in_target")
-        self.assertRegex(detail, r"\Ael_audits id=\d+ was changed since pvrelay stored it: updated_at is '[^';]*', the export says '[^';]*'\Z")
-        done = pipeline.run(exports, self.target, "--on-foreign-change", "keep")
+        self.assertRegex(detail, r"\Ael_audits id=\d+ was changed since pvrelay stored it: updated_at was stored as '[^';]*', is '[^';]*', the export says '[^';]*'\Z")
+        self.assert_replaced(pipeline.run(exports, self.target, "--on-foreign-change", "keep"))
+
+    def test_real_intervention_where_the_hub_has_no_triggers(self):
+        """Then nothing else of the audit changes with it, and a replay goes through as it is."""
+        exports = pipeline.generate(self.root / "exports", "--preset", "production")
+        with contextlib.closing(sqlite3.connect(self.target)) as db:
+            for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                db.execute(f'DROP TRIGGER "{name}"')
+            db.commit()
+        pipeline.run(exports, self.target)
+        with contextlib.closing(sqlite3.connect(self.target)) as db:
+            db.execute("UPDATE el_audits SET intervention_id = 9 WHERE project_name = 'JALIBAT'")
+            db.execute("DELETE FROM interventions WHERE notes LIKE '%a4e19950-%'")
+            db.commit()
+        before = pipeline.dump(self.target)
+        self.assert_replaced(pipeline.run(exports, self.target))
+        pipeline.assert_same_dump(self, before, pipeline.dump(self.target))
+
+    def assert_replaced(self, done):
         self.assertEqual(pipeline.query(self.target, "SELECT intervention_id FROM el_audits WHERE project_name = 'JALIBAT'"), [(9,)])
         self.assertEqual(pipeline.query(self.target, "SELECT count(*) FROM interventions"), [(2,)])
         self.assertIn("replaced_parent", done.stdout)

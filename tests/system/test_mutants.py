@@ -96,14 +96,21 @@ class Mutants(unittest.TestCase):
         cls.root = cls.holder.__enter__()
         cls.exports = {"fresh": world.make(cls.root / "e0"), "edited": world.make(cls.root / "e1", edition=1),
                        "rejects": world.make(cls.root / "e2", rejects=True)}
-        cls.exports["shared"] = cls.exports["fresh"]
+        cls.exports["shared"] = cls.exports["changed"] = cls.exports["fresh"]
         cls.config = pipeline.write_config(cls.root / "small.json", cls.exports["fresh"], cls.root / "unused.db", cls.root / "unused",
                                            batch_bytes=16384, window_bytes=65536)
-        cls.made = {"edited": cls.root / "edited.db", "shared": cls.root / "shared.db"}
+        cls.made = {"edited": cls.root / "edited.db", "shared": cls.root / "shared.db",
+                    "changed": cls.root / "changed.db"}
         cls.run_in("base", cls.exports["fresh"], cls.made["edited"])
         subprocess.run([pipeline.BIN / "pvrelay", "migrate", "--target", cls.made["shared"]], check=True, stdout=subprocess.DEVNULL)
         with contextlib.closing(sqlite3.connect(cls.made["shared"])) as db:
             db.executescript(OWN_ROWS)
+        shutil.copy(cls.made["edited"], cls.made["changed"])
+        with contextlib.closing(sqlite3.connect(cls.made["changed"])) as db:
+            for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                db.execute(f'DROP TRIGGER "{name}"')
+            db.execute("UPDATE el_modules SET comment = 'seen on site' WHERE id % 40 = 7")
+            db.commit()
 
     @classmethod
     def tearDownClass(cls):
@@ -122,12 +129,12 @@ class Mutants(unittest.TestCase):
 
     def test_without_fault(self):
         """The worlds themselves: nothing is wrong with them."""
-        for kind, expect in (("fresh", 0), ("edited", 0), ("rejects", 3), ("shared", 0)):
+        for kind, expect in (("fresh", 0), ("edited", 0), ("rejects", 3), ("shared", 0), ("changed", 3)):
             with self.subTest(world=kind):
                 target = self.target(kind, f"faultless-{kind}")
                 self.run_in(f"faultless-{kind}", self.exports[kind], target, expect=expect)
                 self.assertEqual(pipeline.query(target, "SELECT * FROM pvrelay_failure"), [])
-                self.assertEqual(pipeline.query(target, "SELECT count(*) FROM pvrelay_reject"), [(5 if kind == "rejects" else 0,)])
+                self.assertEqual(pipeline.query(target, "SELECT count(*) FROM pvrelay_reject"), [({"rejects": 5, "changed": 3}.get(kind, 0),)])
                 pipeline.assert_accounted(self, target)
 
     def found(self, number, mutant):

@@ -42,7 +42,7 @@
  *  The mapping may change between runs, and the shape with it. A blob names its shape: a row is then digested by the
  *  columns of that time, and what the mapping has come to since counts as others' unless it is NULL or the default.
  */
-#include "writer/row_digest.h"
+#include "common/row_digest.h"
 
 #include <endian.h>
 #include <inttypes.h>
@@ -100,6 +100,8 @@ typedef struct {
 #define S_SQLS(X)                                                                                                      \
     X(PAGE, "SELECT checkpoint, shape, digests FROM pvrelay_row_digest WHERE table_name = ?1 AND page = ?2 AND "       \
             "checkpoint <= ?3 ORDER BY checkpoint")                                                                    \
+    X(PAGE_WRITERS, "SELECT checkpoint, digests FROM pvrelay_row_digest WHERE table_name = ?1 AND page = ?2 ORDER BY " \
+                    "checkpoint DESC")                                                                                 \
     X(STORE, "INSERT INTO pvrelay_row_digest (table_name, page, checkpoint, shape, digests) VALUES (?1, ?2, ?3, ?4, "  \
              "?5)")                                                                                                    \
     X(MERGEABLE, "SELECT table_name, page, max(checkpoint) FROM pvrelay_row_digest WHERE checkpoint <= ?1 GROUP BY "   \
@@ -882,6 +884,35 @@ static int s_judge_by(pr_row_digests_t *digests, s_shape_t *shape, int64_t id, s
     }
     *ret_state = ours ? PR_ROW_OURS : PR_ROW_CHANGED;
     return 0;
+}
+
+int pr_row_digests_writers(pr_row_digests_t *digests, size_t t, int64_t id, int64_t *ret_checkpoints, size_t most,
+                           size_t *ret_count, pr_error_t *err) {
+    sqlite3_stmt *pages = digests->statements[S_SQL_PAGE_WRITERS];
+    int result = 0;
+    int step = SQLITE_DONE;
+    *ret_count = 0;
+    for (size_t i = 0; i < digests->noted_count; i++) {
+        if (digests->noted[i].table == t && digests->noted[i].id == id)
+            return 0;
+    }
+    s_mark_t *at = pr_xmalloc(S_PAGE * sizeof *at);
+    sqlite3_bind_text(pages, 1, digests->tables[t].name, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(pages, 2, s_page_of(id));
+    while (result == 0 && *ret_count < most && (step = sqlite3_step(pages)) == SQLITE_ROW) {
+        int64_t checkpoint = sqlite3_column_int64(pages, 0);
+        const void *blob = sqlite3_column_blob(pages, 1);
+        at[s_place_of(id)] = 0;
+        if (blob == NULL || !s_unpack(blob, (size_t)sqlite3_column_bytes(pages, 1), 0, at))
+            result = s_damaged(digests, t, checkpoint, err);
+        else if (at[s_place_of(id)] != 0)
+            ret_checkpoints[(*ret_count)++] = checkpoint;
+    }
+    if (result == 0 && *ret_count < most && step != SQLITE_DONE)
+        result = s_fail(digests, "reading the digests of rows", err);
+    sqlite3_reset(pages);
+    free(at);
+    return result;
 }
 
 int pr_row_digests_state(pr_row_digests_t *digests, size_t t, int64_t id, const char *const *columns, size_t count,

@@ -19,7 +19,7 @@
 #include <sqlite3.h>
 
 #include "common/alloc.h"
-#include "writer/row_digest.h"
+#include "common/row_digest.h"
 
 static const char *const S_COLUMNS[] = {"a", "b", "c", "d", "e"};
 enum { s_columns = 5, s_cases_default = 10, s_steps = 400 };

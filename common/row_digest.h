@@ -45,6 +45,11 @@ int pr_row_digests_note(pr_row_digests_t *digests, size_t table, int64_t id, con
 int pr_row_digests_state(pr_row_digests_t *digests, size_t table, int64_t id, const char *const *columns, size_t count,
                          pr_row_state_t *ret_state, pr_error_t *err);
 
+/*  The checkpoints that wrote the row with this id, newest first, at most `most` of them. None if the open transaction has
+ *  written it: what it stored is in no checkpoint yet. 0 or <0: -PR_E_TARGET if what is kept of digests is damaged. */
+int pr_row_digests_writers(pr_row_digests_t *digests, size_t table, int64_t id, int64_t *ret_checkpoints, size_t most,
+                           size_t *ret_count, pr_error_t *err);
+
 /* How many rows have been noted; and back to so many of them: the database has taken the others back. */
 size_t pr_row_digests_mark(const pr_row_digests_t *digests);
 void pr_row_digests_rewind(pr_row_digests_t *digests, size_t mark);
