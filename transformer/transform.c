@@ -45,7 +45,7 @@ typedef struct {
     const char *field;  /* NULL: none */
     const char *detail; /* NULL: none */
     char field_text[128];
-    char detail_text[256];
+    char detail_text[1024];
 } s_reject_t;
 
 typedef struct {
@@ -66,6 +66,9 @@ struct pr_transformer {
     size_t text_size, text_capacity;
     msgpack_sbuffer scratch;
     s_reject_t reject;
+    s_reject_t first; /* the first problem of the record at hand, with all others in its detail */
+    size_t problems;
+    bool *bad; /* by field: it has a problem; if problems > 0 */
 };
 
 /* ---- life ---- */
@@ -100,6 +103,7 @@ pr_transformer_t *pr_transformer_new(const pr_mapping_t *mapping) {
     }
     self->found = pr_xcalloc(self->fields_max, sizeof(const pr_json_field_t *));
     self->values = pr_xcalloc(self->fields_max, sizeof(*self->values));
+    self->bad = pr_xcalloc(self->fields_max, sizeof(*self->bad));
     self->tallies = pr_xcalloc(PR_NOTE_KINDS * (self->fields_max + 1), sizeof(*self->tallies));
     self->pending = pr_xcalloc(PR_NOTE_KINDS * (self->fields_max + 1), sizeof(*self->pending));
     msgpack_sbuffer_init(&self->scratch);
@@ -120,6 +124,7 @@ void pr_transformer_destroy(pr_transformer_t **transformer) {
     pr_json_parser_destroy(&self->parser);
     free(self->found);
     free(self->values);
+    free(self->bad);
     free(self->tallies);
     free(self->pending);
     free(self->text);
@@ -197,6 +202,54 @@ static bool s_reject_value(pr_transformer_t *self, pr_reject_reason_t reason, co
     s_reject_t *reject = &self->reject;
     s_reject(self, reason, field);
     reject->detail = pr_value_print(value, reject->detail_text, sizeof(reject->detail_text));
+    return false;
+}
+
+/* Has a field of the record at hand a problem that was told already? */
+static bool s_is_bad(const pr_transformer_t *self, int field) {
+    return self->problems > 0 && field >= 0 && self->bad[field];
+}
+
+/*  What was just rejected is one problem of the record's field; those that follow are told in the detail of the first.
+ *  What does not fit is left out. */
+static void s_add_problem(pr_transformer_t *self, int field) {
+    const s_reject_t *reject = &self->reject;
+    if (self->problems == 0) {
+        memset(self->bad, 0, self->fields_max * sizeof(*self->bad));
+    }
+    if (self->bad[field]) {
+        return;
+    }
+    self->bad[field] = true;
+    if (self->problems++ == 0) {
+        self->first.reason = reject->reason;
+        self->first.field = reject->field;
+        self->first.detail = NULL;
+        self->first.detail_text[0] = '\0';
+        if (reject->detail != NULL) {
+            snprintf(self->first.detail_text, sizeof(self->first.detail_text), "%s", reject->detail);
+        }
+    } else {
+        char more[512];
+        int size = snprintf(more, sizeof(more), "%salso %s: %s%s%s", self->first.detail != NULL ? "; " : "",
+                            reject->field, pr_reject_word(reject->reason), reject->detail != NULL ? " " : "",
+                            reject->detail != NULL ? reject->detail : "");
+        size_t used = strlen(self->first.detail_text);
+        if (size < (int)sizeof(more) && used + (size_t)size < sizeof(self->first.detail_text)) {
+            memcpy(self->first.detail_text + used, more, (size_t)size + 1);
+        }
+    }
+    self->first.detail = self->first.detail_text[0] != '\0' ? self->first.detail_text : NULL;
+}
+
+/* The record is rejected with all its problems, if it has any. */
+static bool s_settle(pr_transformer_t *self) {
+    if (self->problems == 0) {
+        return true;
+    }
+    self->reject.reason = self->first.reason;
+    self->reject.field = self->first.field;
+    self->reject.detail = self->first.detail;
     return false;
 }
 
@@ -341,7 +394,8 @@ static bool s_match(pr_transformer_t *self, s_stream_t *stream, const pr_json_fi
     }
     for (size_t i = 0; known < fields_count && i < fields_count; i++) {
         if (self->found[i] == NULL) {
-            return s_reject(self, PR_R_MISSING_FIELD, stream->stream->fields[i].name);
+            s_reject(self, PR_R_MISSING_FIELD, stream->stream->fields[i].name);
+            s_add_problem(self, (int)i);
         }
     }
     return true;
@@ -415,8 +469,8 @@ static bool s_convert_field(pr_transformer_t *self, const pr_stream_t *stream, i
 
 static bool s_convert(pr_transformer_t *self, const pr_stream_t *stream, bool null_text) {
     for (size_t i = 0; i < stream->fields_count; i++) {
-        if (!s_convert_field(self, stream, (int)i, null_text)) {
-            return false;
+        if (self->found[i] != NULL && !s_convert_field(self, stream, (int)i, null_text)) {
+            s_add_problem(self, (int)i);
         }
     }
     return true;
@@ -498,19 +552,40 @@ static bool s_template_field(pr_transformer_t *self, const pr_stream_t *stream, 
     return false;
 }
 
-static bool s_template(pr_transformer_t *self, const pr_stream_t *stream, const pr_column_t *column,
+static void s_template(pr_transformer_t *self, const pr_stream_t *stream, const pr_column_t *column,
                        pr_value_t *ret_value) {
     self->text_size = 0;
     for (size_t i = 0; i < column->parts_count; i++) {
         const pr_template_part_t *part = &column->parts[i];
+        if (s_is_bad(self, part->field)) {
+            continue;
+        }
         if (part->field < 0) {
             s_text_add(self, part->literal, part->literal_size);
         } else if (!s_template_field(self, stream, part)) {
-            return false;
+            s_add_problem(self, part->field);
         }
     }
     *ret_value = pr_value_text(self->text, self->text_size);
-    return true;
+}
+
+/* A value that the map has not; its nearest one is told. */
+static bool s_reject_unknown(pr_transformer_t *self, const char *field, const pr_value_map_t *map,
+                             const pr_value_t *from) {
+    s_reject_t *reject = &self->reject;
+    char shown[256];
+    pr_suggest_t near = pr_suggest_begin("", 0);
+    if (from->kind == PR_TEXT) {
+        near = pr_suggest_begin(from->text.data, from->text.size);
+        for (size_t i = 0; i < map->count; i++) {
+            pr_suggest_offer(&near, map->entries[i].from.text.data);
+        }
+    }
+    s_reject(self, PR_R_UNKNOWN_VALUE, field);
+    snprintf(reject->detail_text, sizeof(reject->detail_text), "%s%s", pr_value_print(from, shown, sizeof(shown)),
+             pr_suggest_text(&near));
+    reject->detail = reject->detail_text;
+    return false;
 }
 
 static bool s_map(pr_transformer_t *self, const pr_stream_t *stream, const pr_column_t *column, pr_value_t *ret_value) {
@@ -518,7 +593,7 @@ static bool s_map(pr_transformer_t *self, const pr_stream_t *stream, const pr_co
     const pr_value_t *to =
         from->kind == PR_TEXT ? pr_value_map_get(column->map, from->text.data, from->text.size) : NULL;
     if (to == NULL) {
-        return s_reject_value(self, PR_R_UNKNOWN_VALUE, stream->fields[column->field].name, from);
+        return s_reject_unknown(self, stream->fields[column->field].name, column->map, from);
     }
     *ret_value = *to;
     return true;
@@ -538,15 +613,18 @@ static bool s_date(pr_transformer_t *self, const pr_stream_t *stream, const pr_c
     return true;
 }
 
-static bool s_pack_column(pr_transformer_t *self, const pr_stream_t *stream, const pr_column_t *column,
+static void s_pack_column(pr_transformer_t *self, const pr_stream_t *stream, const pr_column_t *column,
                           msgpack_packer *packer) {
     pr_value_t made;
     const pr_value_t *value = &made;
     bool good = true;
 
+    if (s_is_bad(self, column->field) && column->op != PR_OP_CONSTANT && column->op != PR_OP_TEMPLATE) {
+        return;
+    }
     switch (column->op) {
     case PR_OP_PARENT:
-        return true; /* the writer knows the id */
+        return; /* the writer knows the id */
     case PR_OP_COPY:
     case PR_OP_LOOKUP:
         value = &self->values[column->field];
@@ -561,17 +639,18 @@ static bool s_pack_column(pr_transformer_t *self, const pr_stream_t *stream, con
         good = s_date(self, stream, column, &made);
         break;
     case PR_OP_TEMPLATE:
-        good = s_template(self, stream, column, &made);
+        s_template(self, stream, column, &made);
         break;
     }
     if (good) {
         pr_rows_pack_value(packer, value);
+    } else {
+        s_add_problem(self, column->field);
     }
-    return good;
 }
 
 static bool s_is_made(const pr_transformer_t *self, const pr_row_spec_t *row) {
-    return row->if_present < 0 || self->values[row->if_present].kind != PR_NULL;
+    return row->if_present < 0 || s_is_bad(self, row->if_present) || self->values[row->if_present].kind != PR_NULL;
 }
 
 static bool s_pack_record(pr_transformer_t *self, const s_stream_t *cache, pr_slice_t slice, msgpack_packer *packer) {
@@ -589,12 +668,10 @@ static bool s_pack_record(pr_transformer_t *self, const s_stream_t *cache, pr_sl
         }
         pr_rows_pack_row(packer, (unsigned)i, cache->values_count[i]);
         for (size_t k = 0; k < row->columns_count; k++) {
-            if (!s_pack_column(self, stream, &row->columns[k], packer)) {
-                return false;
-            }
+            s_pack_column(self, stream, &row->columns[k], packer);
         }
     }
-    return true;
+    return s_settle(self);
 }
 
 /* ---- the whole ---- */
@@ -606,6 +683,7 @@ static bool s_accept(pr_transformer_t *self, s_stream_t *stream, bool null_text,
     size_t count;
 
     self->pending_count = 0;
+    self->problems = 0;
     int reason = pr_json_parse_record(self->parser, record, slice.length, &fields, &count);
     if (reason == PR_R_MALFORMED_JSON) {
         return s_reject_malformed(self, record, slice.length);

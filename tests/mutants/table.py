@@ -97,8 +97,8 @@ MUTANTS = [
            "        if (null_text || index >= 0) {\n            self->values[index] = pr_value_null();",
            "mismatch el_audits.plan_file_url", "mismatch el_modules.comment"),
     mutant("technicians never made", TRANSFORM,
-           "    return row->if_present < 0 || self->values[row->if_present].kind != PR_NULL;",
-           "    return row->if_present < 0 || (self->values[row->if_present].kind != PR_NULL && false);",
+           "self->values[row->if_present].kind != PR_NULL;",
+           "(self->values[row->if_present].kind != PR_NULL && false);",
            "mismatch el_modules.technician_id", "missing users."),
     mutant("off by one in a batch", TRANSFORM,
            "    for (size_t i = 0; i < count; i++) {\n"
@@ -114,8 +114,11 @@ MUTANTS = [
            "mismatch clients.created_at", "mismatch el_audits.created_at", "mismatch el_modules.created_at",
            "mismatch interventions.created_at", "mismatch projects.created_at", "mismatch users.created_at"),
     mutant("unknown value guessed", TRANSFORM,
-           "        return s_reject_value(self, PR_R_UNKNOWN_VALUE, stream->fields[column->field].name, from);",
-           "        to = &column->map->entries[0].to;",
+           "    if (to == NULL) {",
+           "    if (to == NULL) {\n"
+           "        to = &column->map->entries[0].to;\n"
+           "    }\n"
+           "    if (to == NULL) {",
            "mismatch el_modules.defect_type", "mismatch el_modules.severity_level", "whole el_modules.defect_type",
            "whole el_modules.severity_level",
            world="rejects"),

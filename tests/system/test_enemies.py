@@ -78,7 +78,7 @@ class Enemies(unittest.TestCase):
         pipeline.run(exports, self.target, "--config", config, "--run-dir", self.run_dir, "--restart", expect=3)
         self.assertEqual(pipeline.query(self.target, "SELECT state FROM pvrelay_run ORDER BY run"), [("abandoned",), ("complete",)])
         self.assertEqual(pipeline.query(self.target, "SELECT reason, field, detail FROM pvrelay_reject"),
-                         [("unknown_value", "status", "'OK'")])
+                         [("unknown_value", "status", "'OK' (did you mean ok?)")])
 
     def test_other_run_unfinished(self):
         exports = self.exports("--modules", 30000)

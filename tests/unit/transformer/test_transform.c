@@ -279,10 +279,12 @@ static void test_null_text(void **state) {
 
 static void test_maps(void **state) {
     (void)state;
-    assert_string_equal(s_ops(true, K, "null", "null", "\"OK\"", DAY, "3", "4"), "reject unknown_value m 'OK'\n");
-    assert_string_equal(s_ops(true, K, "null", "null", "\" ok\"", DAY, "3", "4"), "reject unknown_value m ' ok'\n");
+    assert_string_equal(s_ops(true, K, "null", "null", "\"OK\"", DAY, "3", "4"),
+                        "reject unknown_value m 'OK' (did you mean ok?)\n");
+    assert_string_equal(s_ops(true, K, "null", "null", "\" ok\"", DAY, "3", "4"),
+                        "reject unknown_value m ' ok' (did you mean ok?)\n");
     assert_string_equal(s_ops(true, K, "null", "null", "\"ok\\u0000\"", DAY, "3", "4"),
-                        "reject unknown_value m 'ok\\x00'\n");
+                        "reject unknown_value m 'ok\\x00' (did you mean ok?)\n");
     assert_string_equal(s_ops(true, K, "null", "null", "null", DAY, "3", "4"), "reject unknown_value m NULL\n");
     /* The row begun is taken back. */
     assert_string_equal(s_ops(true, K, "1", "null", "\"gone\"", DAY, "3", "4"), "reject unknown_value m 'gone'\n");
@@ -312,8 +314,10 @@ static void test_dates(void **state) {
 static void test_keys(void **state) {
     s_setting_t ops = {s_mapping, 0, true}, loose = {s_mapping, 1, true};
     (void)state;
-    assert_string_equal(s_one(ops, "{\"k\":\"a\"}"), "reject missing_field i -\n");
-    assert_string_equal(s_one(ops, "{}"), "reject missing_field k -\n");
+    assert_string_equal(s_one(ops, "{\"k\":\"a\"}"),
+                        "reject missing_field i also r: missing_field; also m: missing_field; "
+                        "also d: missing_field; also n: missing_field; also x: missing_field\n");
+    assert_string_equal(s_one(loose, "{}"), "reject missing_field a also b: missing_field\n");
     assert_string_equal(s_one(ops, "{\"k\":\"a\",\"k\":\"b\"}"), "reject duplicate_key k -\n");
     assert_string_equal(s_one(ops, "{\"K\":\"a\"}"), "reject unknown_field K -\n");
     assert_string_equal(s_one(ops, "{\"\":1}"), "reject unknown_field  -\n");
@@ -328,7 +332,7 @@ static void test_keys(void **state) {
     assert_string_equal(s_one(loose, "{\"z\":1,\"b\":\"x\",\"z\":1,\"a\":\"k\"}"), "reject duplicate_key z -\n");
     assert_string_equal(s_one(loose, "{\"z\":[1 2],\"b\":\"x\",\"a\":\"k\"}"),
                         "reject malformed_json - ']' expected, before byte 10 of the record\n");
-    assert_string_equal(s_one(loose, "{\"z\":1}"), "reject missing_field a -\n");
+    assert_string_equal(s_one(loose, "{\"z\":1}"), "reject missing_field a also b: missing_field\n");
 }
 
 static void test_broken_records(void **state) {
@@ -345,13 +349,17 @@ static void test_broken_records(void **state) {
 
 static void test_order_of_checks(void **state) {
     (void)state;
-    /* Fields in the mapping's order before values in the columns' order. */
+    /* Fields in the mapping's order before values in the columns' order. The first gives the reason, and all are told. */
     assert_string_equal(s_ops(true, K, "1.5", "true", "\"?\"", "\"?\"", "null", "4"),
-                        "reject wrong_type i 1.5, expected an integer\n");
-    assert_string_equal(s_ops(true, K, "null", "null", "\"?\"", "\"?\"", "null", "4"), "reject null_value n -\n");
-    assert_string_equal(s_ops(true, K, "null", "null", "\"?\"", "\"?\"", "3", "true"),
-                        "reject wrong_type x true, expected an integer\n");
-    assert_string_equal(s_ops(true, K, "null", "null", "\"?\"", "\"?\"", "3", "4"), "reject unknown_value m '?'\n");
+                        "reject wrong_type i 1.5, expected an integer; also r: wrong_type true, expected a number; "
+                        "also n: null_value; also m: unknown_value '?'; also d: bad_date '?'\n");
+    assert_string_equal(s_ops(true, K, "null", "null", "\"?\"", "\"?\"", "null", "4"),
+                        "reject null_value n also m: unknown_value '?'; also d: bad_date '?'\n");
+    assert_string_equal(
+        s_ops(true, K, "null", "null", "\"?\"", "\"?\"", "3", "true"),
+        "reject wrong_type x true, expected an integer; also m: unknown_value '?'; also d: bad_date '?'\n");
+    assert_string_equal(s_ops(true, K, "null", "null", "\"?\"", "\"?\"", "3", "4"),
+                        "reject unknown_value m '?'; also d: bad_date '?'\n");
 }
 
 static void test_notes_of_a_batch(void **state) {
