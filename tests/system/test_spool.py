@@ -350,7 +350,7 @@ class Spool(unittest.TestCase):
     def test_target_held_by_another(self):
         """That is no fault of the set: everything stops with exit code 5; the next start goes on with it."""
         good = self.export("good", "--modules", 300)
-        with self.manager() as manager:
+        with self.manager(lock_wait_s=1) as manager:
             manager.start()
             self.drop(good, "1-good")
             self.until_idle(manager, ["done/1-good"])
