@@ -11,6 +11,8 @@
 
 #include "common/alloc.h"
 #include "common/lock_wait.h"
+#include "common/reject.h"
+#include "common/text.h"
 #include "control/ledger.h"
 
 enum { s_lock_tries = 3 };
@@ -128,6 +130,50 @@ int pr_begin_save(const pr_config_t *config, char **ret_path, pr_error_t *err) {
     return result;
 }
 
+static bool s_is_given(const pr_report_t *report, const char *stream) {
+    for (size_t i = 0; i < report->sources_count; i++) {
+        if (report->sources[i].records > 0 && strcmp(report->sources[i].stream, stream) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The stream that makes rows of this table without being told of one. NULL: none does. */
+static const char *s_maker(const pr_mapping_t *mapping, const char *table, const pr_stream_t *but) {
+    for (size_t i = 0; i < mapping->streams_count; i++) {
+        const pr_stream_t *stream = &mapping->streams[i];
+        for (size_t k = 0; stream != but && k < stream->rows_count; k++) {
+            if (strcmp(stream->rows[k].table, table) == 0)
+                return stream->name;
+        }
+    }
+    return NULL;
+}
+
+/* Of rejects that refer to rows which are not there: those rows' stream, if no record of it was given. */
+static void s_find_not_given(pr_report_t *report, const pr_mapping_t *mapping) {
+    for (size_t i = 0; *report->not_given == '\0' && i < report->rejects_count; i++) {
+        const pr_report_reject_t *reject = &report->rejects[i];
+        int index = pr_mapping_stream_index(mapping, reject->stream);
+        if (index < 0 || strcmp(reject->reason, pr_reject_word(PR_R_UNKNOWN_PARENT)) != 0)
+            continue;
+        const pr_stream_t *stream = &mapping->streams[index];
+        int field = pr_stream_field_index(stream, reject->field, strlen(reject->field));
+        for (size_t k = 0; k < stream->rows_count; k++) {
+            for (size_t c = 0; c < stream->rows[k].columns_count; c++) {
+                const pr_column_t *column = &stream->rows[k].columns[c];
+                const char *maker = column->op == PR_OP_LOOKUP && column->field == field
+                                        ? s_maker(mapping, column->lookup_table, stream)
+                                        : NULL;
+                if (maker == NULL || s_is_given(report, maker))
+                    continue;
+                free(report->not_given);
+                report->not_given = pr_text_escape(maker);
+            }
+        }
+    }
+}
+
 int pr_begin_report(const pr_begin_report_t *facts, pr_report_t **ret_report, pr_error_t *err) {
     const pr_config_t *config = facts->config;
     sqlite3 *db = NULL;
@@ -138,6 +184,8 @@ int pr_begin_report(const pr_begin_report_t *facts, pr_report_t **ret_report, pr
     if (result == 0) {
         *ret_report = report;
         pr_report_set_command(report, facts->argc, facts->argv);
+        if (strcmp(report->run.kind, "retry") != 0)
+            s_find_not_given(report, facts->mapping);
         result = facts->whole ? pr_report_describe(report, db, facts->mapping, err)
                               : pr_report_describe_undo(report, db, err);
     }

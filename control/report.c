@@ -35,6 +35,7 @@ pr_report_t *pr_report_new(pr_report_kind_t kind, const char *target) {
     report->api = pr_xstrdup("");
     report->error = pr_xstrdup("");
     report->error_text = pr_xstrdup("");
+    report->not_given = pr_xstrdup("");
     report->mapping_name = pr_xstrdup("");
     report->mapping_path = pr_xstrdup("");
     report->mapping_digest = pr_xstrdup("");
@@ -178,9 +179,9 @@ void pr_report_destroy(pr_report_t **report) {
         s_free_distribution(&self->distributions[i]);
     free(self->distributions);
     json_decref(self->mapping);
-    const char *const texts[] = {self->target,       self->command,        self->made_at,
-                                 self->api,          self->error,          self->mapping_name,
-                                 self->mapping_path, self->mapping_digest, self->error_text};
+    const char *const texts[] = {self->target,     self->command,      self->made_at,      self->api,
+                                 self->error,      self->mapping_name, self->mapping_path, self->mapping_digest,
+                                 self->error_text, self->not_given};
     s_free_texts(texts, sizeof texts / sizeof texts[0]);
     free(self);
     *report = NULL;

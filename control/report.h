@@ -161,6 +161,7 @@ typedef struct {
     char *error;      /* name of the error that the run stopped with; "": none */
     char *error_text; /* what it says */
     int exit_code;    /* with an error: that of the run */
+    char *not_given;  /* a stream whose rows rejects refer to, and of which no record was given; "": none */
 
     pr_ledger_run_t run; /* number 0: none (verify), or, if it has an id, one that the target does not know */
     pr_report_source_t *sources;

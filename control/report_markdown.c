@@ -670,6 +670,8 @@ static void s_write_rejects(pr_writer_t *writer) {
     for (size_t i = 0; i < report->rejects_count; i++)
         s_write_reject(writer, &report->rejects[i]);
     pr_page_table_end(&writer->page);
+    if (*report->not_given != '\0')
+        s_paragraph(writer, S_SAY(writer, PR_S_NOT_GIVEN, report->not_given));
     s_paragraph(writer, s_word(writer, PR_S_REJECTS_SEE));
     if (report->run.number > 0)
         s_shell(writer, S_KEEP(writer, "%s rejects --target %s --run %" PRId64, pr_hint_program(), writer->target,

@@ -48,6 +48,8 @@ extern const char *const pr_language_words[];
     X(FINDINGS, "Findings", "Constats")                                                                                      \
     X(REJECTS, "Rejects", "Rejets")                                                                                          \
     X(SHORT_REJECTED, "{1} × {2} in {3}: {4}", "{1} × {2} dans {3} : {4}")                                                   \
+    X(NOT_GIVEN, "no {1} were given: the rows referred to are neither in the exports nor in the target",                     \
+      "rien n'a été fourni pour {1} : les lignes référencées ne sont ni dans les exports ni dans la base cible")                 \
     X(SHORT_EACH_ONE, "each one: {1}", "chacun : {1}")                                                                       \
     X(SHORT_FAILURES, "What is stored is not what was exported: {1}",                                                        \
       "Ce qui est stocké n'est pas ce qui a été exporté : {1}")                                                              \

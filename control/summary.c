@@ -167,6 +167,11 @@ static void s_print_rejects(const pr_printer_t *printer) {
         fputc('\n', printer->out);
         free(where);
     }
+    if (*report->not_given != '\0') {
+        fputs("  ", printer->out);
+        S_SAY(printer, PR_S_NOT_GIVEN, report->not_given);
+        fputc('\n', printer->out);
+    }
     /* Of a run that was taken back they count as settled unless it is named. */
     char number[24];
     snprintf(number, sizeof number, "%" PRId64, report->run.number);

@@ -791,6 +791,16 @@ class Reports(unittest.TestCase):
             self.assertEqual([r["retried_by"] for r in everything], [2, 2, 2, None])
             self.assertEqual(pipeline.query(target, "SELECT count(*) FROM el_modules"), [(461,)])
 
+    def test_modules_alone(self):
+        """Without the audits that they refer to."""
+        with pipeline.folder() as root:
+            exports = pipeline.generate(root / "e", "--preset", "production")
+            done = pipeline.run([exports[1]], root / "hub.db", "--report", str(root / "report"), expect=3)
+            again = pipeline.run(exports, root / "other.db")
+            self.assertIn("no audits were given", (root / "report" / "report.md").read_text())
+        self.assertNotIn("were given", again.stdout)
+        self.assertIn("\n  no audits were given: the rows referred to are neither in the exports nor in the target\n", done.stdout)
+
     def test_nothing_to_retry(self):
         with pipeline.folder() as root:
             target = root / "hub.db"
