@@ -101,6 +101,12 @@ class HubTarget(unittest.TestCase):
         before = pipeline.dump(self.target)
         self.assert_replaced(pipeline.run(exports, self.target))
         pipeline.assert_same_dump(self, before, pipeline.dump(self.target))
+        # What the export changes of the audit since is its own: the audit stays with the real intervention.
+        edited, changed = re.subn(r'("location"\s*:\s*)(null|"[^"]*")', r'\1"elsewhere"', exports[0].read_text())
+        self.assertGreater(changed, 0)
+        exports[0].write_text(edited)
+        self.assert_replaced(pipeline.run(exports, self.target))
+        self.assertEqual(pipeline.query(self.target, "SELECT location FROM el_audits WHERE project_name = 'JALIBAT'"), [("elsewhere",)])
 
     def assert_replaced(self, done):
         self.assertEqual(pipeline.query(self.target, "SELECT intervention_id FROM el_audits WHERE project_name = 'JALIBAT'"), [(9,)])
