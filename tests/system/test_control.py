@@ -826,6 +826,10 @@ class Reports(unittest.TestCase):
                 return status if run["number"] == 2 and run["state"] == "streaming" and run["records"] > 0 else None
 
             status = pipeline.wait_until(live, "all stages to answer")
+            page = (ROOT / "docs/man/pvrelay.1").read_text()
+            told = set(re.findall(r"[a-z_]+", page[page.index("\n.It Cm status\n"):page.index("\n.It Cm top\n")]))
+            self.assertLessEqual({"progress", "runs", "stages", "restarts", *status, *status["progress"], *status["runs"][-1],
+                                  *status["runs"][-1]["position"], *status["stages"][0]}, told)
             self.assertGreater(status["runs"][-1]["seconds"], 0)
             self.assertEqual([stage["restarts"] for stage in status["stages"]], [0] * 4)  # those of the run before do not count
             self.assertEqual([(s["stage"], s["instance"]) for s in status["stages"]],
