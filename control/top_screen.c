@@ -91,7 +91,7 @@ static void s_set_up_colours(void) {
 int pr_top_screen_open(pr_top_screen_t **ret_screen, pr_error_t *err) {
     const char *term = getenv("TERM");
     if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
-        return pr_error_set(err, PR_E_USAGE, "top needs a terminal; use `pvrelay status`");
+        return pr_error_set(err, PR_E_USAGE, "top needs a terminal; `pvrelay status` with the same options does not");
     setlocale(LC_CTYPE, "");
     SCREEN *terminal = newterm(NULL, stdout, stdin);
     if (terminal == NULL || tigetstr("cup") == NULL || tigetstr("clear") == NULL) {
@@ -101,7 +101,7 @@ int pr_top_screen_open(pr_top_screen_t **ret_screen, pr_error_t *err) {
         }
         return pr_error_set(err, PR_E_USAGE,
                             "TERM is \"%s\": a terminal that is not known, or that cannot show a screen; set TERM, or "
-                            "use `pvrelay status`",
+                            "use `pvrelay status` with the same options",
                             term != NULL ? term : "");
     }
     pr_top_screen_t *screen = pr_xcalloc(1, sizeof *screen);
