@@ -15,6 +15,7 @@
 
 #include "common/alloc.h"
 #include "common/sql_text.h"
+#include "common/suggest.h"
 
 typedef struct {
     char *name;
@@ -119,13 +120,25 @@ static const s_column_t *s_column(const s_table_t *table, const char *name) {
     return NULL;
 }
 
+/* A column that is lacking, with the one that is there and was probably meant. */
+static void s_complain_column(s_look_t *look, const s_table_t *table, const char *name) {
+    pr_suggest_t near = pr_suggest_begin(name, strlen(name));
+    for (size_t i = 0; i < table->count; i++) {
+        if (sqlite3_stricmp(table->columns[i].name, name) != 0) /* else it is there, but cannot be written */
+            pr_suggest_offer(&near, table->columns[i].name);
+    }
+    char *told = pr_xasprintf("%s%s", name, pr_suggest_text(&near));
+    s_complain(look->columns_lacking, table->name, told);
+    free(told);
+}
+
 /* Demand columns of a table; a table that is not there is one complaint, not one a column. */
 static int s_need(s_look_t *look, const char *name, const char *const *columns, size_t count, pr_error_t *err) {
     const s_table_t *table = NULL;
     int result = s_table(look, name, &table, err);
     for (size_t i = 0; result == 0 && table->count > 0 && i < count; i++) {
         if (s_column(table, columns[i]) == NULL)
-            s_complain(look->columns_lacking, name, columns[i]);
+            s_complain_column(look, table, columns[i]);
     }
     return result;
 }
@@ -179,7 +192,7 @@ static int s_check_row(s_look_t *look, pr_target_row_t *row, pr_error_t *err) {
         const s_column_t *column = s_column(table, spec->columns[i].name);
         row->present[i] = column != NULL && column->writable;
         if (!row->present[i] && (!spec->columns[i].optional || spec->columns[i].key))
-            s_complain(look->columns_lacking, spec->table, spec->columns[i].name);
+            s_complain_column(look, table, spec->columns[i].name);
     }
     s_need_filled(look, table, spec);
     return 0;

@@ -160,6 +160,14 @@ static void test_id_must_be_an_alias_of_the_rowid(void **state) {
     s_refused(fx, "not the target that mapping el-to-hub needs: it lacks the columns clients.id INTEGER PRIMARY KEY");
 }
 
+static void test_a_column_of_another_name_is_told(void **state) {
+    fx_t *fx = *state;
+    fx_sql(fx, S_HUB);
+    fx_sql(fx, "ALTER TABLE clients RENAME COLUMN notes TO note");
+    s_refused(fx,
+              "not the target that mapping el-to-hub needs: it lacks the columns clients.notes (did you mean note?)");
+}
+
 static void test_generated_column_cannot_be_written(void **state) {
     fx_t *fx = *state;
     fx_sql(fx, S_HUB);
@@ -238,6 +246,7 @@ int main(void) {
         TEST(test_all_that_lacks_is_listed),
         TEST(test_foreign_database),
         TEST(test_id_must_be_an_alias_of_the_rowid),
+        TEST(test_a_column_of_another_name_is_told),
         TEST(test_generated_column_cannot_be_written),
         TEST(test_optional_columns_are_left_out),
         TEST(test_not_a_database),
