@@ -49,7 +49,7 @@ extern const char *const pr_language_words[];
     X(REJECTS, "Rejects", "Rejets")                                                                                          \
     X(SHORT_REJECTED, "{1} × {2} in {3}: {4}", "{1} × {2} dans {3} : {4}")                                                   \
     X(NOT_GIVEN, "no {1} were given: the rows referred to are neither in the exports nor in the target",                     \
-      "rien n'a été fourni pour {1} : les lignes référencées ne sont ni dans les exports ni dans la base cible")                 \
+      "rien n'a été fourni pour {1} : les lignes référencées ne sont ni dans les exports ni dans la base cible")             \
     X(SHORT_EACH_ONE, "each one: {1}", "chacun : {1}")                                                                       \
     X(SHORT_FAILURES, "What is stored is not what was exported: {1}",                                                        \
       "Ce qui est stocké n'est pas ce qui a été exporté : {1}")                                                              \
@@ -73,9 +73,8 @@ extern const char *const pr_language_words[];
       "Terminé : les {1} enregistrements sont dans la base cible, et chacun a été vérifié par rapport à son export.")        \
     X(COMPLETE_REJECTS, "Complete, but {1} of {2} records were rejected.",                                                   \
       "Terminé, mais {1} des {2} enregistrements ont été rejetés.")                                                          \
-    X(SETTLE_FOREIGN,                                                                                                  \
-      "Of rows that others changed: the same with --on-foreign-change overwrite, or keep.",                            \
-      "Pour les lignes que d'autres ont modifiées : la même commande avec --on-foreign-change overwrite, ou keep.")     \
+    X(SETTLE_FOREIGN, "Of rows that others changed: the same with --on-foreign-change overwrite, or keep.",                  \
+      "Pour les lignes que d'autres ont modifiées : la même commande avec --on-foreign-change overwrite, ou keep.")          \
     X(MEND, "Mend the mapping or the exports; then", "Corrigez le mapping ou les exports, puis")                             \
     X(COMPLETE_FAILED,                                                                                                       \
       "Complete, but not what was exported: do not use this target before the failures above are understood.",               \
@@ -84,9 +83,11 @@ extern const char *const pr_language_words[];
     X(INCOMPLETE, "Not complete: {1} of {2} records are in the target. The same command continues.",                         \
       "Inachevé : {1} des {2} enregistrements sont dans la base cible. La même commande continue.")                          \
     X(INCOMPLETE_REJECTS,                                                                                                    \
-      "Stopped: {1} of {2} records are in the target, and {3} were rejected, more than allowed. With a higher limit the "    \
+      "Stopped: {1} of {2} records are in the target, and {3} were rejected, more than allowed. With a higher limit "        \
+      "the "                                                                                                                 \
       "same command continues.",                                                                                             \
-      "Arrêté : {1} des {2} enregistrements sont dans la base cible, et {3} ont été rejetés, plus que permis. Avec une "    \
+      "Arrêté : {1} des {2} enregistrements sont dans la base cible, et {3} ont été rejetés, plus que permis. Avec "    \
+      "une "                                                                                                                 \
       "limite plus haute la même commande continue.")                                                                        \
     X(NOT_BEGUN, "Stopped before its first record: nothing of it is in the target.",                                         \
       "Arrêté avant le premier enregistrement : rien n'en est dans la base cible.")                                          \

@@ -48,7 +48,7 @@ typedef struct {
 } pr_top_row_t;
 
 typedef struct {
-    char run[37];     /* UUID; "": none was heard of */
+    char run[37];  /* UUID; "": none was heard of */
     char word[48]; /* "streaming", "starting", "down", "indexes 2 of 5" */
     bool scanning;
     uint64_t done, total; /* records with a verdict; while scanning, bytes looked through; total 0: not known yet */

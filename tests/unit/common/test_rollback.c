@@ -999,8 +999,9 @@ static void test_undo_that_is_no_changeset(void **state) {
     sqlite3_bind_blob(statement, 2, packed, (int)size, SQLITE_STATIC);
     assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
     sqlite3_finalize(statement);
-    s_assert_damaged(world,
-                     "the undo of checkpoint 2 is damaged: at byte 1 of its changeset a change is of no table; nothing was changed");
+    s_assert_damaged(
+        world,
+        "the undo of checkpoint 2 is damaged: at byte 1 of its changeset a change is of no table; nothing was changed");
 }
 
 static void test_size_of_undo_is_wrong(void **state) {

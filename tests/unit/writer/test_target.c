@@ -330,7 +330,8 @@ static void test_rejected_records_leave_nothing_but_the_reject(void **state) {
         "|| '|' || wrangler, char(10)) FROM (SELECT * FROM pvrelay_reject ORDER BY reject LIMIT 3)",
         "2|4|1|modules|0|1|10|unknown_parent|audit_token|el_audits has no row whose audit_token is 'nowhere'|"
         "72617740312B3130|0\n"
-        "2|4|1|modules|1|11|10|constraint|-|UNIQUE constraint failed: users.email (email = 'Bob@el.pvrelay.invalid')|7261774031312B3130|0\n"
+        "2|4|1|modules|1|11|10|constraint|-|UNIQUE constraint failed: users.email (email = "
+        "'Bob@el.pvrelay.invalid')|7261774031312B3130|0\n"
         "2|4|1|modules|2|21|10|unknown_value|status|'OK'|7B226100223A317D|0");
     fx_assert_sql(fx, "SELECT typeof(raw) FROM pvrelay_reject WHERE ordinal = 2", "blob");
     pr_target_run_t run;

@@ -776,9 +776,11 @@ static void test_reject_in_the_middle(void **state) {
     assert_int_equal(world->fx->raw_reads, 1);
     s_commit(world, "inserted 5 updated 0 unchanged 0 rejected 2 rows +5 ~0");
     assert_int_equal(world->fx->raw_reads, 2);
-    fx_assert_sql(world->fx, S_REJECTS,
-                  "2 21 constraint NOT NULL constraint failed: el_modules.string_number (string_number = NULL) raw@21+10\n"
-                  "6 61 constraint NOT NULL constraint failed: el_modules.position_in_string (position_in_string = NULL) raw@61+10");
+    fx_assert_sql(
+        world->fx, S_REJECTS,
+        "2 21 constraint NOT NULL constraint failed: el_modules.string_number (string_number = NULL) raw@21+10\n"
+        "6 61 constraint NOT NULL constraint failed: el_modules.position_in_string (position_in_string = NULL) "
+        "raw@61+10");
     fx_assert_sql(world->fx, S_MODULES, "1 M0 -, 2 M1 -, 3 M3 -, 4 M4 -, 5 M5 -");
     fx_assert_sql(world->fx, S_COUNTER, "5");
     s_assert_can_be_taken_back(world);
@@ -793,7 +795,8 @@ static void test_reject_that_shows_at_the_statements_end(void **state) {
     s_begin_modules(world, 0, 4);
     s_give_four(world, 0, 0);
     s_commit(world, "inserted 3 updated 0 unchanged 0 rejected 1 rows +3 ~0");
-    fx_assert_sql(world->fx, S_REJECTS, "0 1 constraint FOREIGN KEY constraint failed: el_modules (el_audit_id = 1) raw@1+10");
+    fx_assert_sql(world->fx, S_REJECTS,
+                  "0 1 constraint FOREIGN KEY constraint failed: el_modules (el_audit_id = 1) raw@1+10");
     fx_assert_sql(world->fx, S_MODULES, "1 M1 -, 2 M2 -, 3 M3 -");
     s_assert_can_be_taken_back(world);
 }
@@ -847,10 +850,11 @@ static void test_order_of_what_waits_and_what_does_not(void **state) {
     for (size_t i = 0; i < s_room; i++)
         s_give_one(world, 0, i, waiting[i]);
     s_commit(world, "inserted 5 updated 0 unchanged 0 rejected 3 rows +6 ~0");
-    fx_assert_sql(fx, S_REJECTS,
-                  "0 1 constraint NOT NULL constraint failed: el_modules.string_number (string_number = NULL) raw@1+10\n"
-                  "2 21 unknown_parent el_audits has no row whose audit_token is 'nowhere' raw@21+10\n"
-                  "6 61 unknown_value '?' {}");
+    fx_assert_sql(
+        fx, S_REJECTS,
+        "0 1 constraint NOT NULL constraint failed: el_modules.string_number (string_number = NULL) raw@1+10\n"
+        "2 21 unknown_parent el_audits has no row whose audit_token is 'nowhere' raw@21+10\n"
+        "6 61 unknown_value '?' {}");
     fx_assert_sql(fx, S_MODULES, "1 M1 -, 2 M3 -, 3 H -, 4 I -, 5 M7 -");
     fx_assert_sql(fx, "SELECT count(DISTINCT technician_id) || ' ' || count(technician_id) FROM el_modules", "1 2");
     fx_assert_sql(fx, "SELECT count(*) FROM pvrelay_made WHERE source = 1 AND ordinal = 4 AND table_name = 'users'",
