@@ -81,7 +81,7 @@ uint32_t pr_status_restarts(const pr_watch_stage_t *stage) {
 
 /* A figure that is not known while it is negative; JSON knows no infinity. *Returns new*. */
 static json_t *s_figure(double value, double unit) {
-    return value >= 0 && isfinite(value) ? json_real(round(value / unit) * unit) : json_null();
+    return value >= 0 && isfinite(value) ? pr_json_real(round(value / unit) * unit) : json_null();
 }
 
 json_t *pr_status_json_progress(const pr_msg_progress_t *progress, const pr_meter_view_t *view) {
