@@ -86,7 +86,7 @@ static json_t *s_runs_to_json(const pr_snapshot_t *snapshot, const pr_books_view
     json_t *runs = json_deep_copy(books->runs);
     json_t *newest = json_array_get(runs, json_array_size(runs) > 0 ? json_array_size(runs) - 1 : 0);
     if (newest != NULL && snapshot->progress != NULL && strcmp(books->newest, pr_run_id_print(snapshot->run, id)) == 0)
-        pr_json_set(newest, "seconds", json_real((double)snapshot->progress->elapsed_ms / 1000));
+        pr_json_set(newest, "seconds", pr_json_real((double)snapshot->progress->elapsed_ms / 1000));
     return runs;
 }
 
