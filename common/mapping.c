@@ -53,7 +53,8 @@ static void *s_alloc(s_load_t *load, size_t count, size_t size) {
 
 static char *s_copy(s_load_t *load, const char *text, size_t size) {
     char *copy = s_alloc(load, size + 1, 1);
-    memcpy(copy, text, size);
+    if (size > 0)
+        memcpy(copy, text, size);
     return copy;
 }
 

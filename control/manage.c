@@ -3,6 +3,7 @@
 #include "control/manage.h"
 
 #include <czmq.h>
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -147,12 +148,26 @@ static void s_remove(const pr_config_t *config, const char *name) {
     free(path);
 }
 
+/* What a manager that was killed while it wrote `managed` left behind (common/file.h). */
+static void s_remove_unfinished(const pr_config_t *config) {
+    static const char prefix[] = "managed.";
+    DIR *folder = opendir(config->run_dir);
+    struct dirent *entry;
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        if (strncmp(entry->d_name, prefix, sizeof prefix - 1) == 0)
+            s_remove(config, entry->d_name);
+    }
+    if (folder != NULL)
+        closedir(folder);
+}
+
 /*  The run is over and reported. `managed` goes before config.json and after ended.json, see above. systemd removes the
  *  whole folder; what we removed before it could make a restart in between begin a second run. */
 static void s_clear(const pr_manager_t *manager) {
     if (getenv("RUNTIME_DIRECTORY") != NULL)
         return;
     pr_ending_clear(manager->config->run_dir, NULL);
+    s_remove_unfinished(manager->config);
     s_remove(manager->config, "managed");
     s_remove(manager->config, "config.json");
 }

