@@ -183,21 +183,19 @@ class OnATerminal(unittest.TestCase):
 
     def sorts(self, top):
         """While the validator is down, its lag is the greatest."""
-        self.assertEqual(self.order(top.screen()), list(pipeline.STAGES))
+        top.wait("the pipeline's order", lambda lines: self.order(lines) == list(pipeline.STAGES))
         top.keys("s")
-        top.wait("the order by rate", lambda lines: lines[23].endswith("s order: rate"))
-        self.assertEqual(self.order(top.screen())[-1], "validator")
+        top.wait("the order by rate", lambda lines: lines[23].endswith("s order: rate") and self.order(lines)[-1:] == ["validator"])
         top.keys("s")
-        top.wait("the order by lag", lambda lines: lines[23].endswith("s order: lag"))
-        self.assertEqual(self.order(top.screen())[0], "validator")
+        top.wait("the order by lag", lambda lines: lines[23].endswith("s order: lag") and self.order(lines)[:1] == ["validator"])
 
         # Held: the clock of the validator's absence stands still, sorting goes on.
         top.keys("p")
         held = top.wait("PAUSED", lambda lines: lines[0].endswith(" PAUSED") and lines)
         since = row(held, "validator")[2]
         top.keys("s")
-        lines = top.wait("the pipeline's order", lambda lines: lines[23].endswith("p go on   s order: pipeline") and lines)
-        self.assertEqual(self.order(lines), list(pipeline.STAGES))
+        lines = top.wait("the pipeline's order", lambda lines: lines[23].endswith("p go on   s order: pipeline")
+                         and self.order(lines) == list(pipeline.STAGES) and lines)
         self.assertEqual(row(lines, "validator")[2], since)
         started = row(held, "validator")
         with self.assertRaises(AssertionError):
