@@ -140,7 +140,7 @@ typedef struct {
 } s_hint_t;
 
 static s_hint_t s_see(const char *command, sqlite3 *db) {
-    s_hint_t hint;
+    s_hint_t hint = {.text = ""};
     const char *path = sqlite3_db_filename(db, "main");
     pr_hint_into(hint.text, sizeof hint.text, command, "--target", path != NULL && *path != '\0' ? path : "DB", NULL);
     return hint;

@@ -106,7 +106,7 @@ char *pr_text_escape_bytes(const char *text, size_t size) {
 }
 
 pr_text_line_t pr_text_line(const char *text) {
-    pr_text_line_t line;
+    pr_text_line_t line = {.text = ""};
     pr_text_fit(text, strlen(text), line.text, sizeof line.text);
     return line;
 }
