@@ -81,6 +81,8 @@ static void s_retry_clear(pr_retry_t *retry) {
 
 /* The files were only there to be read by this run. */
 static void s_remove_files(const pr_retry_t *retry) {
+    if (retry->folder == NULL)
+        return; /* none was made */
     for (size_t i = 0; i < retry->count; i++)
         unlink(retry->files[i].path);
     (void)rmdir(retry->folder);
