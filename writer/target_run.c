@@ -179,7 +179,7 @@ int pr_target_run_find(pr_target_t *target, const char *id, pr_target_run_t *ret
 }
 
 static int s_refuse_second(pr_target_t *target, pr_error_t *err) {
-    pr_target_run_t unfinished;
+    pr_target_run_t unfinished = {.number = 0};
     int result = pr_target_run_find(target, NULL, &unfinished, err);
     if (result != 1)
         return result;
