@@ -519,7 +519,7 @@ static void s_close(pr_supervisor_t *self) {
     free(self->programs);
 }
 
-/* A daemon that has a fatal error to tell which explains this exit code. */
+/* The first daemon, and the writer comes first, that has a fatal error to tell which explains this exit code. */
 static const pr_child_t *s_witness(const pr_supervisor_t *self, int exit_code) {
     for (size_t i = 0; i < self->children_count; i++) {
         const pr_child_t *child = &self->children[i];
@@ -543,8 +543,8 @@ static int s_verdict(pr_supervisor_t *self, pr_error_t *err) {
     const pr_child_t *witness = self->cause;
     pr_error_t told = self->failure;
     if (told.code == PR_E_OK && witness != NULL) {
-        if (witness->lines.fatal.code == PR_E_OK)
-            witness = s_witness(self, witness->exit_code);
+        /* The writer, if it said why: it knows what stopped the run; who ended first may have met what came of that. */
+        witness = s_witness(self, witness->exit_code);
         if (witness != NULL)
             told = witness->lines.fatal;
         else if (newest != NULL && newest->state == PR_PROGRESS_FAILED)

@@ -18,7 +18,8 @@ int pr_database_open(const char *path, sqlite3 **ret_db, pr_error_t *err) {
     if (result == 0) {
         /* Debian builds SQLite without it; a statement allocates its cursors anew each time it is run. */
         sqlite3_db_config(db, SQLITE_DBCONFIG_LOOKASIDE, NULL, S_LOOKASIDE_BYTES, S_LOOKASIDE_SLOTS);
-        result = pr_database_exec(db, path, S_SETTINGS, err);
+        if (sqlite3_exec(db, S_SETTINGS, NULL, NULL, NULL) != SQLITE_OK) /* it reads the schema */
+            result = pr_database_error(db, path, "cannot be opened for reading", err);
     }
     if (result != 0) {
         sqlite3_close(db);

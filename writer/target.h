@@ -54,6 +54,10 @@ int pr_target_open(const char *path, const char *migrations, const pr_mapping_t 
  *  whose changes cannot be recorded), -PR_E_TARGET…. */
 int pr_target_keep_undo(pr_target_t *target, pr_error_t *err);
 
+/*  Is the database that is open still the one at the path? 0, also while none has been written to, or -PR_E_TARGET, which
+ *  says what to do; nothing is committed to it then. */
+int pr_target_check_place(pr_target_t *target, pr_error_t *err);
+
 /* What becomes of rows that are not as pvrelay last stored them, from here on. At first their records are rejected. */
 void pr_target_on_foreign_change(pr_target_t *target, pr_foreign_policy_t policy);
 

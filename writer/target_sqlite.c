@@ -329,7 +329,7 @@ void pr_target_destroy(pr_target_t **target) {
 }
 
 int pr_target_check_place(pr_target_t *target, pr_error_t *err) {
-    int result = pr_sql_place_check(target->db, target->path, &target->place, err);
+    int result = target->ready ? pr_sql_place_check(target->db, target->path, &target->place, err) : 0;
     target->lost = target->lost || result < 0;
     return result;
 }

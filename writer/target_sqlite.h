@@ -175,9 +175,6 @@ int pr_target_fail(pr_target_t *target, pr_error_t *err, const char *doing_forma
  *  settings. Nothing if that is done. What it made is taken away again by destroy, unless a run was begun. */
 int pr_target_get_ready(pr_target_t *target, pr_error_t *err);
 
-/* Is the file that is open still the one at the path? 0 or -PR_E_TARGET. */
-int pr_target_check_place(pr_target_t *target, pr_error_t *err);
-
 /* Keep a failure: from here on every call but rollback returns it. result and local: of what failed, or 0. */
 int pr_target_stick(pr_target_t *target, int result, const pr_error_t *local, pr_error_t *err);
 

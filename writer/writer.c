@@ -235,6 +235,10 @@ static int s_fail(pr_writer_t *self, const pr_error_t *err) {
     pr_error_class_t class = pr_error_class((int)err->code);
     if (class == PR_CLASS_RETRY || class == PR_CLASS_BUG)
         return -(int)err->code;
+    /* What a stage met that opened what lies in the target's place by now is no reason; that is. */
+    pr_error_t moved = PR_ERROR_INIT;
+    if (err->code == PR_E_TARGET && pr_target_check_place(self->target, &moved) < 0)
+        err = &moved;
     pr_log_error(err);
     pr_target_batch_rollback(self->target);
     bool taken_back = err->code == PR_E_REJECT_LIMIT && self->daemon->config->rollback_on_reject_limit &&

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "common/alloc.h"
 #include "common/challenge.h"
 #include "common/failure.h"
 #include "common/sql_alive.h"
@@ -30,7 +31,8 @@ static unsigned s_protocol_errors;
 static char s_protocol_error[1024]; /* the last one */
 static int64_t s_now_ms;
 static bool s_interrupted;
-static int s_outcome; /* pr_error_code_t that the run is to end with */
+static int s_outcome;             /* pr_error_code_t that the run is to end with */
+static char s_ended_text[1024]; /* and what was said then */
 
 int pr_daemon_send(pr_daemon_t *daemon, zsock_t *socket, pr_message_t *message, zmq_msg_t *frames, unsigned count) {
     (void)frames;
@@ -62,7 +64,7 @@ void pr_daemon_protocol_error(pr_daemon_t *daemon, pr_protocol_kind_t kind, cons
 
 void pr_daemon_ended(pr_daemon_t *daemon, int code, const char *text) {
     (void)daemon;
-    (void)text;
+    snprintf(s_ended_text, sizeof s_ended_text, "%s", text);
     assert_int_equal(code, s_outcome);
 }
 
@@ -549,6 +551,26 @@ static void test_failure_that_is_none(void **state) {
     fx_assert_sql(fixture->fx, "SELECT state || ifnull(error, '') FROM pvrelay_run", "proving");
 }
 
+/*  A stage that was just going to read what lies in the target's place by now tells what it met there; the run tells that
+ *  its target is gone. Other failures are not the target's. */
+static void test_failure_at_what_is_in_its_place(void **state) {
+    fixture_t *fixture = *state;
+    pr_error_t err = PR_ERROR_INIT;
+    pr_inbound_t fail = {.message = {.id = PR_MSG_FAIL,
+                                     .stage = PR_STAGE_VALIDATOR,
+                                     .run = fixture->daemon.run,
+                                     .fail = {.code = PR_E_TARGET, .text = {"hub.db: file is not a database"}}}};
+    char *elsewhere = pr_xasprintf("%s.elsewhere", fixture->fx->path);
+    assert_int_equal(rename(fixture->fx->path, elsewhere), 0);
+    s_outcome = PR_E_TARGET;
+    assert_int_equal(pr_writer_ops.on_message(fixture->writer, &fail, &err), 0);
+    assert_int_equal(fixture->daemon.outcome, PR_E_TARGET);
+    assert_non_null(strstr(s_ended_text, "is no longer the file that was opened"));
+    assert_int_equal(rename(elsewhere, fixture->fx->path), 0);
+    free(elsewhere);
+    fx_assert_sql(fixture->fx, "SELECT state || ifnull(error, '') FROM pvrelay_run", "proving");
+}
+
 /* ---- patience ---- */
 
 /* A commit that the validator passes over has not reached it, but somebody else: it is sent again at once. */
@@ -631,6 +653,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_lazy_validator_ends_the_run_with_failures, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_failures_are_believed, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_failure_that_is_none, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(test_failure_at_what_is_in_its_place, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_what_is_passed_over_is_sent_again, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_a_validator_at_work_is_not_asked_again, s_setup, s_teardown),
     };
