@@ -31,7 +31,7 @@ static unsigned s_protocol_errors;
 static char s_protocol_error[1024]; /* the last one */
 static int64_t s_now_ms;
 static bool s_interrupted;
-static int s_outcome;             /* pr_error_code_t that the run is to end with */
+static int s_outcome;           /* pr_error_code_t that the run is to end with */
 static char s_ended_text[1024]; /* and what was said then */
 
 int pr_daemon_send(pr_daemon_t *daemon, zsock_t *socket, pr_message_t *message, zmq_msg_t *frames, unsigned count) {
