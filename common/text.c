@@ -2,6 +2,7 @@
 /* Text of foreign origin, escaped. */
 #include "common/text.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,4 +114,23 @@ pr_text_line_t pr_text_line(const char *text) {
 
 char *pr_text_escape(const char *text) {
     return pr_text_escape_bytes(text, strlen(text));
+}
+
+void pr_text_add(pr_text_room_t *room, const char *format, ...) {
+    const size_t mark = sizeof S_ELLIPSIS; /* with its NUL */
+    if (room->cut)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(room->text + room->used, room->room - room->used, format, arguments);
+    va_end(arguments);
+    room->cut = size < 0 || (size_t)size >= room->room - room->used;
+    room->used += room->cut ? 0 : (size_t)size;
+    if (!room->cut)
+        return;
+    room->used = room->room - mark;
+    while (room->used > 0 && ((unsigned char)room->text[room->used] & 0xC0U) == 0x80U) /* the midst of a character */
+        room->used--;
+    memcpy(room->text + room->used, S_ELLIPSIS, mark);
+    room->used += mark - 1;
 }

@@ -52,4 +52,14 @@ char *pr_text_escape(const char *text);
 /* The same for size bytes. *Returns new*. */
 char *pr_text_escape_bytes(const char *text, size_t size);
 
+/*  A text that grows in its room, a string from the first addition on. What does not fit is cut between two characters and
+ *  marked ("…"); nothing is added any more then. Begin with text and room (bytes, at least 4), all else 0. */
+typedef struct {
+    char *text; /* borrowed */
+    size_t room, used;
+    bool cut;
+} pr_text_room_t;
+
+__attribute__((format(printf, 2, 3))) void pr_text_add(pr_text_room_t *room, const char *format, ...);
+
 #endif

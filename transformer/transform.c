@@ -3,9 +3,10 @@
 
 /*  DESIGN
  *
- *  A record passes four gates, and each may set the reject, once: parse (JSON, UTF-8), match (which key is which field:
- *  duplicate, unknown, missing), convert (each field to a value: type, NULL, range), pack (each column from the values:
- *  maps, dates, templates). Pack writes into a scratch buffer as it goes; if a value is refused midway the buffer is cut
+ *  A record passes four gates: parse (JSON, UTF-8), match (which key is which field: duplicate, unknown, missing), convert
+ *  (each field to a value: type, NULL, range), pack (each column from the values: maps, dates, templates). What does not
+ *  get through the first is rejected there; the others add to the record's problems, one a field, and let it pass on, so
+ *  that all are told. Pack writes into a scratch buffer as it goes; if there is a problem at the end the buffer is cut
  *  back and the reject is packed instead. The notes stand first in the payload but are known last: hence the scratch.
  *
  *  Notes of a record are pending until it is accepted; a rejected record notes nothing.
@@ -17,6 +18,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,8 @@
 #include "common/rows.h"
 #include "common/suggest.h"
 #include "common/value.h"
+
+enum { S_VALUE_BYTES = 512, S_DETAIL_BYTES = 1024, S_MORE_BYTES = sizeof "; and 18446744073709551615 more" };
 
 /* Integers up to this are exact in the exporter's JavaScript numbers. */
 #define S_EXACT_MAX (INT64_C(1) << 53)
@@ -45,7 +49,7 @@ typedef struct {
     const char *field;  /* NULL: none */
     const char *detail; /* NULL: none */
     char field_text[128];
-    char detail_text[1024];
+    char detail_text[S_VALUE_BYTES];
 } s_reject_t;
 
 typedef struct {
@@ -66,7 +70,10 @@ struct pr_transformer {
     size_t text_size, text_capacity;
     msgpack_sbuffer scratch;
     s_reject_t reject;
-    s_reject_t first; /* the first problem of the record at hand, with all others in its detail */
+    s_reject_t first;            /* problem of the record at hand, ... */
+    char detail[S_DETAIL_BYTES]; /* ... its detail, and all others, ... */
+    size_t detail_size;
+    size_t left_out; /* ... but for so many that found no room */
     size_t problems;
     bool *bad; /* by field: it has a problem; if problems > 0 */
 };
@@ -210,36 +217,43 @@ static bool s_is_bad(const pr_transformer_t *self, int field) {
     return self->problems > 0 && field >= 0 && self->bad[field];
 }
 
-/*  What was just rejected is one problem of the record's field; those that follow are told in the detail of the first.
- *  What does not fit is left out. */
+__attribute__((format(printf, 2, 3))) static bool s_tell(pr_transformer_t *self, const char *format, ...) {
+    size_t room = sizeof(self->detail) - S_MORE_BYTES - self->detail_size;
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(self->detail + self->detail_size, room, format, arguments);
+    va_end(arguments);
+    bool fits = size >= 0 && (size_t)size < room;
+    self->detail_size += fits ? (size_t)size : 0;
+    return fits;
+}
+
+static const char *s_separator(const pr_transformer_t *self) {
+    return self->detail_size > 0 ? "; " : "";
+}
+
+/*  What was just rejected is one problem of the record, of this field (-1: of one that the mapping does not know). Those
+ *  that follow the first are told in its detail; those that do not fit are counted there. */
 static void s_add_problem(pr_transformer_t *self, int field) {
     const s_reject_t *reject = &self->reject;
     if (self->problems == 0) {
         memset(self->bad, 0, self->fields_max * sizeof(*self->bad));
     }
-    if (self->bad[field]) {
+    if (field >= 0 && self->bad[field]) {
         return;
     }
-    self->bad[field] = true;
-    if (self->problems++ == 0) {
-        self->first.reason = reject->reason;
-        self->first.field = reject->field;
-        self->first.detail = NULL;
-        self->first.detail_text[0] = '\0';
-        if (reject->detail != NULL) {
-            snprintf(self->first.detail_text, sizeof(self->first.detail_text), "%s", reject->detail);
-        }
-    } else {
-        char more[512];
-        int size = snprintf(more, sizeof(more), "%salso %s: %s%s%s", self->first.detail != NULL ? "; " : "",
-                            reject->field, pr_reject_word(reject->reason), reject->detail != NULL ? " " : "",
-                            reject->detail != NULL ? reject->detail : "");
-        size_t used = strlen(self->first.detail_text);
-        if (size < (int)sizeof(more) && used + (size_t)size < sizeof(self->first.detail_text)) {
-            memcpy(self->first.detail_text + used, more, (size_t)size + 1);
-        }
+    if (field >= 0) {
+        self->bad[field] = true;
     }
-    self->first.detail = self->first.detail_text[0] != '\0' ? self->first.detail_text : NULL;
+    if (self->problems++ == 0) {
+        self->first = *reject;
+        self->first.field = reject->field == reject->field_text ? self->first.field_text : reject->field;
+        self->detail_size = self->left_out = 0;
+        s_tell(self, "%s", reject->detail != NULL ? reject->detail : "");
+    } else if (!s_tell(self, "%salso %s: %s%s%s", s_separator(self), reject->field, pr_reject_word(reject->reason),
+                       reject->detail != NULL ? " " : "", reject->detail != NULL ? reject->detail : "")) {
+        self->left_out++;
+    }
 }
 
 /* The record is rejected with all its problems, if it has any. */
@@ -247,9 +261,13 @@ static bool s_settle(pr_transformer_t *self) {
     if (self->problems == 0) {
         return true;
     }
+    self->detail[self->detail_size] = '\0'; /* what did not fit may lie behind */
+    if (self->left_out > 0) {
+        snprintf(self->detail + self->detail_size, S_MORE_BYTES, "%sand %zu more", s_separator(self), self->left_out);
+    }
     self->reject.reason = self->first.reason;
     self->reject.field = self->first.field;
-    self->reject.detail = self->first.detail;
+    self->reject.detail = self->detail[0] != '\0' ? self->detail : NULL;
     return false;
 }
 
@@ -351,30 +369,49 @@ static int s_field_at(s_stream_t *stream, size_t place, const pr_json_field_t *j
     return index;
 }
 
-/* The first key that stands for the second time, or NULL. Called only when there is reason to look. */
-static const pr_json_field_t *s_find_duplicate(const pr_json_field_t *fields, size_t count) {
-    for (size_t i = 1; i < count; i++) {
-        for (size_t k = 0; k < i; k++) {
-            if (fields[i].name_size == fields[k].name_size &&
-                memcmp(fields[i].name, fields[k].name, fields[i].name_size) == 0) {
-                return &fields[i];
-            }
-        }
+/* How many of the keys before this one are the same. */
+static size_t s_count_same_before(const pr_json_field_t *fields, size_t at) {
+    size_t count = 0;
+    for (size_t k = 0; k < at; k++) {
+        count += fields[at].name_size == fields[k].name_size &&
+                 memcmp(fields[at].name, fields[k].name, fields[at].name_size) == 0;
     }
-    return NULL;
+    return count;
 }
 
-static bool s_match(pr_transformer_t *self, s_stream_t *stream, const pr_json_field_t *fields, size_t count) {
+/* Each key that stands more than once is a problem. Called only when there is reason to look. */
+static void s_add_duplicates(pr_transformer_t *self, const pr_stream_t *stream, const pr_json_field_t *fields,
+                             size_t count) {
+    for (size_t i = 1; i < count; i++) {
+        if (s_count_same_before(fields, i) == 1) {
+            s_reject_name(self, PR_R_DUPLICATE_KEY, &fields[i]);
+            s_add_problem(self, pr_stream_field_index(stream, fields[i].name, fields[i].name_size));
+        }
+    }
+}
+
+/* Each key that the mapping does not know is one. */
+static void s_add_unknown(pr_transformer_t *self, const pr_stream_t *stream, const pr_json_field_t *fields,
+                          size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (pr_stream_field_index(stream, fields[i].name, fields[i].name_size) < 0 &&
+            s_count_same_before(fields, i) == 0) {
+            s_reject_name(self, PR_R_UNKNOWN_FIELD, &fields[i]);
+            s_add_problem(self, -1);
+        }
+    }
+}
+
+static void s_match(pr_transformer_t *self, s_stream_t *stream, const pr_json_field_t *fields, size_t count) {
     size_t fields_count = stream->stream->fields_count, known = 0;
-    const pr_json_field_t *unknown = NULL;
-    bool suspect = false;
+    bool suspect = false, unknown = false;
 
     memset(self->found, 0, fields_count * sizeof(const pr_json_field_t *));
     for (size_t i = 0; i < count; i++) {
         int index = s_field_at(stream, i, &fields[i]);
         if (index < 0) {
-            suspect = suspect || unknown != NULL;
-            unknown = unknown != NULL ? unknown : &fields[i];
+            suspect = suspect || unknown;
+            unknown = true;
         } else if (self->found[index] != NULL) {
             suspect = true;
         } else {
@@ -382,15 +419,13 @@ static bool s_match(pr_transformer_t *self, s_stream_t *stream, const pr_json_fi
             known++;
         }
     }
-    const pr_json_field_t *duplicate = suspect ? s_find_duplicate(fields, count) : NULL;
-    if (duplicate != NULL) {
-        return s_reject_name(self, PR_R_DUPLICATE_KEY, duplicate);
+    if (suspect) {
+        s_add_duplicates(self, stream->stream, fields, count);
     }
-    if (unknown != NULL) {
-        if (!stream->stream->unknown_fields_warn) {
-            return s_reject_name(self, PR_R_UNKNOWN_FIELD, unknown);
-        }
+    if (unknown && stream->stream->unknown_fields_warn) {
         s_note(self, PR_NOTE_UNKNOWN_FIELD, -1);
+    } else if (unknown) {
+        s_add_unknown(self, stream->stream, fields, count);
     }
     for (size_t i = 0; known < fields_count && i < fields_count; i++) {
         if (self->found[i] == NULL) {
@@ -398,7 +433,6 @@ static bool s_match(pr_transformer_t *self, s_stream_t *stream, const pr_json_fi
             s_add_problem(self, (int)i);
         }
     }
-    return true;
 }
 
 /* ---- convert: JSON to values ---- */
@@ -467,13 +501,12 @@ static bool s_convert_field(pr_transformer_t *self, const pr_stream_t *stream, i
     return false;
 }
 
-static bool s_convert(pr_transformer_t *self, const pr_stream_t *stream, bool null_text) {
+static void s_convert(pr_transformer_t *self, const pr_stream_t *stream, bool null_text) {
     for (size_t i = 0; i < stream->fields_count; i++) {
         if (self->found[i] != NULL && !s_convert_field(self, stream, (int)i, null_text)) {
             s_add_problem(self, (int)i);
         }
     }
-    return true;
 }
 
 /* ---- pack: values to columns ---- */
@@ -691,8 +724,9 @@ static bool s_accept(pr_transformer_t *self, s_stream_t *stream, bool null_text,
     if (reason != 0) {
         return s_reject(self, (pr_reject_reason_t)reason, NULL);
     }
-    return s_match(self, stream, fields, count) && s_convert(self, stream->stream, null_text) &&
-           s_pack_record(self, stream, slice, packer);
+    s_match(self, stream, fields, count);
+    s_convert(self, stream->stream, null_text);
+    return s_pack_record(self, stream, slice, packer);
 }
 
 static bool s_slices_fit(size_t size, const pr_slice_t *slices, size_t count) {

@@ -35,7 +35,9 @@ void pr_transformer_destroy(pr_transformer_t **transformer);
  *  Every record becomes rows or one reject, for the first of these that is wrong with it: its JSON, its UTF-8, a
  *  duplicate key, an unknown field, a missing field; then, in the mapping's order of fields, type, NULL and range; then,
  *  in its order of columns, values (maps, dates, NULL in templates). A reject's detail shows the value as pr_value_print
- *  does. A field of type real takes any number that fits a double; integers are noted as rounded in integer fields only,
+ *  does, and tells what is wrong with other fields, one problem each ("; also FIELD: REASON VALUE"); it has at most
+ *  1,023 bytes, and what does not fit is counted ("; and N more"). Of a record that cannot be parsed nothing else is
+ *  told. A field of type real takes any number that fits a double; integers are noted as rounded in integer fields only,
  *  because only there the database held more digits than the exporter prints.
  *
  *  Returns 0, or -PR_E_PROTOCOL if there is no such stream or a slice lies outside the bytes: then nothing is appended.

@@ -4,19 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "validator/inverse_state.h"
 
 enum { S_PRINT_BYTES = 1024, S_KEY_BYTES = 1024 };
 
 char *pr_inverse_key(const pr_stream_t *stream, const pr_value_t *values, char *buffer, size_t size) {
-    size_t at = 0;
+    pr_text_room_t key = {.text = buffer, .room = size};
     buffer[0] = '\0';
     for (size_t i = 0; i < stream->key_count; i++) {
         char value[256];
-        int printed =
-            snprintf(buffer + at, size - at, "%s%s=%s", i > 0 ? ", " : "", stream->fields[stream->key[i]].name,
-                     pr_value_print(&values[stream->key[i]], value, sizeof value));
-        at = at + (size_t)printed < size ? at + (size_t)printed : size - 1;
+        pr_text_add(&key, "%s%s=%s", i > 0 ? ", " : "", stream->fields[stream->key[i]].name,
+                    pr_value_print(&values[stream->key[i]], value, sizeof value));
     }
     return buffer;
 }
@@ -100,24 +99,24 @@ void pr_inverse_tally(pr_inverse_t *inverse, pr_inverse_tally_t *tally, pr_inver
                       const pr_cell_t *cell) {
     if (inverse->record->again || tally->count++ > 0)
         return;
-    char expected[96] = "";
-    char stored[96] = "";
-    char key[128];
+    char expected[76] = "";
+    char stored[76] = "";
+    char key[101];
     pr_inverse_key(inverse->stream, inverse->record->values, key, sizeof key);
     tally->source = inverse->record->source;
     tally->first = inverse->record->ordinal;
     if (column == NULL || cell == NULL) {
-        snprintf(tally->detail, sizeof tally->detail, "%.100s", key);
+        snprintf(tally->detail, sizeof tally->detail, "%s", key);
         return;
     }
     s_print_expected(inverse, column, expected, sizeof expected);
     pr_cell_print(cell, stored, sizeof stored);
-    snprintf(tally->detail, sizeof tally->detail, "%.90s: %.75s in the export, %.75s stored", key, expected, stored);
+    snprintf(tally->detail, sizeof tally->detail, "%s: %s in the export, %s stored", key, expected, stored);
 }
 
 /* The natural key that the row should have. */
 static void s_print_key(pr_inverse_t *inverse, pr_inverse_row_t *row, char *buffer, size_t size) {
-    size_t at = 0;
+    pr_text_room_t key = {.text = buffer, .room = size};
     buffer[0] = '\0';
     for (size_t i = 0; i < row->spec->columns_count; i++) {
         pr_inverse_column_t *column = &row->columns[i];
@@ -125,8 +124,7 @@ static void s_print_key(pr_inverse_t *inverse, pr_inverse_row_t *row, char *buff
             continue;
         char value[256];
         s_print_expected(inverse, column, value, sizeof value);
-        int printed = snprintf(buffer + at, size - at, "%s%s=%s", at > 0 ? ", " : "", column->column->name, value);
-        at = at + (size_t)printed < size ? at + (size_t)printed : size - 1;
+        pr_text_add(&key, "%s%s=%s", key.used > 0 ? ", " : "", column->column->name, value);
     }
 }
 

@@ -29,10 +29,10 @@
 #include "writer/target_apply.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "writer/target_foreign.h"
 
 /* A record on its way. */
@@ -55,21 +55,6 @@ static int s_error(s_way_t *way, const pr_target_row_t *row) {
     return pr_target_fail(way->target, way->err, "table %s", row->spec->table);
 }
 
-/* A text that grows in its room, and is cut at its end. */
-typedef struct {
-    char *text;
-    size_t room, used;
-} s_detail_t;
-
-__attribute__((format(printf, 2, 3))) static void s_add(s_detail_t *detail, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    int size = vsnprintf(detail->text + detail->used, detail->room - detail->used, format, arguments);
-    va_end(arguments);
-    if (size > 0)
-        detail->used += (size_t)size < detail->room - detail->used ? (size_t)size : detail->room - detail->used - 1;
-}
-
 /* Does a message name this column, as "table.column" or in the expression of a CHECK? */
 static bool s_names(const char *message, const char *column) {
     size_t size = strlen(column);
@@ -84,15 +69,15 @@ static bool s_names(const char *message, const char *column) {
 /*  Reject the record with SQLite's last message, and the values of the columns that it names. Of a foreign key it names
  *  none: those that hold ids of other rows are told. */
 static int s_constraint(s_way_t *way, const pr_target_row_t *row) {
-    s_detail_t detail = {way->applied.detail, sizeof way->applied.detail, 0};
+    pr_text_room_t detail = {.text = way->applied.detail, .room = sizeof way->applied.detail};
     bool refers = sqlite3_extended_errcode(way->target->db) == SQLITE_CONSTRAINT_FOREIGNKEY;
     const char *message = sqlite3_errmsg(way->target->db);
     const char *named = strchr(message, ':');
     const char *before = " (";
     way->applied.reason = PR_R_CONSTRAINT;
-    s_add(&detail, "%s", message);
+    pr_text_add(&detail, "%s", message);
     if (refers)
-        s_add(&detail, ": %s", row->spec->table);
+        pr_text_add(&detail, ": %s", row->spec->table);
     for (size_t i = 0; i < row->all.count; i++) {
         const pr_column_t *column = &row->spec->columns[row->all.at[i]];
         bool is_id = column->op == PR_OP_PARENT || column->op == PR_OP_LOOKUP;
@@ -100,11 +85,11 @@ static int s_constraint(s_way_t *way, const pr_target_row_t *row) {
         if (refers ? !is_id || value->kind == PR_NULL : !s_names(named != NULL ? named : message, column->name))
             continue;
         char printed[80];
-        s_add(&detail, "%s%s = %s", before, column->name, pr_value_print(value, printed, sizeof printed));
+        pr_text_add(&detail, "%s%s = %s", before, column->name, pr_value_print(value, printed, sizeof printed));
         before = ", ";
     }
     if (*before == ',')
-        s_add(&detail, ")");
+        pr_text_add(&detail, ")");
     return PR_ROW_REJECTED;
 }
 
@@ -349,8 +334,9 @@ static int s_unknown_parent(s_way_t *way, const pr_target_lookup_t *lookup, cons
     char printed[256];
     way->applied.reason = PR_R_UNKNOWN_PARENT;
     way->applied.field = way->stream->stream->fields[column->field].name;
-    snprintf(way->applied.detail, sizeof way->applied.detail, "%s has no row whose %s is %s", lookup->table,
-             lookup->key, pr_value_print(value, printed, sizeof printed));
+    pr_text_room_t detail = {.text = way->applied.detail, .room = sizeof way->applied.detail};
+    pr_text_add(&detail, "%s has no row whose %s is %s", lookup->table, lookup->key,
+                pr_value_print(value, printed, sizeof printed));
     return PR_ROW_REJECTED;
 }
 

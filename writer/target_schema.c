@@ -35,6 +35,8 @@ typedef struct {
     pr_target_t *target;
     s_table_t *tables;
     size_t count;
+    char **there; /* names of all data tables of the target; read when one is lacking */
+    size_t there_count;
     sqlite3_str *tables_lacking, *columns_lacking, *unfilled;
 } s_look_t;
 
@@ -90,6 +92,34 @@ static int s_read_kind(pr_target_t *target, s_table_t *table, pr_error_t *err) {
     return result;
 }
 
+static int s_read_names(s_look_t *look, pr_error_t *err) {
+    sqlite3_stmt *statement = NULL;
+    int step = SQLITE_ERROR;
+    if (look->there_count > 0)
+        return 0;
+    if (sqlite3_prepare_v2(look->target->db, PR_SQL_DATA_TABLES, -1, &statement, NULL) == SQLITE_OK) {
+        while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
+            look->there = pr_xrealloc(look->there, (look->there_count + 1) * sizeof *look->there);
+            look->there[look->there_count++] = pr_xstrdup(pr_sql_column_text(statement, 0));
+        }
+    }
+    int result = step == SQLITE_DONE ? 0 : pr_target_fail(look->target, err, "reading the names of the tables");
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/* A table that is lacking, with the one that is there and was probably meant. */
+static int s_complain_table(s_look_t *look, const char *name, pr_error_t *err) {
+    pr_suggest_t near = pr_suggest_begin(name, strlen(name));
+    int result = s_read_names(look, err);
+    for (size_t i = 0; i < look->there_count; i++)
+        pr_suggest_offer(&near, look->there[i]);
+    char *told = pr_xasprintf("%s%s", name, pr_suggest_text(&near));
+    s_complain(look->tables_lacking, told, NULL);
+    free(told);
+    return result;
+}
+
 /* The table of this name, read on first use; what it is if it does not exist: without columns, and complained about. */
 static int s_table(s_look_t *look, const char *name, const s_table_t **ret_table, pr_error_t *err) {
     for (size_t i = 0; i < look->count; i++) {
@@ -104,10 +134,10 @@ static int s_table(s_look_t *look, const char *name, const s_table_t **ret_table
     int result = s_read_columns(look->target, table, err);
     if (result == 0)
         result = s_read_kind(look->target, table, err);
+    if (result == 0 && table->count == 0)
+        result = s_complain_table(look, name, err);
     if (result < 0)
         return result;
-    if (table->count == 0)
-        s_complain(look->tables_lacking, name, NULL);
     *ret_table = table;
     return 0;
 }
@@ -186,7 +216,7 @@ static int s_check_row(s_look_t *look, pr_target_row_t *row, pr_error_t *err) {
     /* Last: the list of tables may have moved. */
     if (result == 0)
         result = s_table(look, spec->table, &table, err);
-    if (result < 0 || table->count == 0)
+    if (table == NULL || table->count == 0)
         return result;
     for (size_t i = 0; i < spec->columns_count; i++) {
         const s_column_t *column = s_column(table, spec->columns[i].name);
@@ -270,6 +300,9 @@ static void s_forget(s_look_t *look) {
         free(look->tables[i].name);
     }
     free(look->tables);
+    for (size_t i = 0; i < look->there_count; i++)
+        free(look->there[i]);
+    free(look->there);
     sqlite3_free(sqlite3_str_finish(look->tables_lacking));
     sqlite3_free(sqlite3_str_finish(look->columns_lacking));
     sqlite3_free(sqlite3_str_finish(look->unfilled));

@@ -20,6 +20,8 @@ const char PR_SQL_UNIQUE_INDEXES[] =
     "SELECT l.name, i.name FROM pragma_index_list(?1) AS l, pragma_index_info(l.name) AS i "
     "WHERE l.\"unique\" = 1 AND l.partial = 0 ORDER BY l.name, i.seqno";
 const char PR_SQL_WITHOUT_ROWID[] = "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1";
+const char PR_SQL_DATA_TABLES[] = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' "
+                                  "ESCAPE '\\' AND name NOT LIKE 'pvrelay\\_%' ESCAPE '\\' ORDER BY name";
 
 /* SQLite's string builder gives NULL only when memory is out, and then these programs end. */
 static char *s_done(sqlite3_str *text) {

@@ -133,6 +133,7 @@ const char *pr_sql_text(pr_sql_t which);
 extern const char PR_SQL_COLUMNS[];        /* ?1 table: name, notnull, has default, pk, hidden, type */
 extern const char PR_SQL_UNIQUE_INDEXES[]; /* ?1 table: index, column, of the full UNIQUE indexes */
 extern const char PR_SQL_WITHOUT_ROWID[];  /* ?1 table: 1 if it has no rowid */
+extern const char PR_SQL_DATA_TABLES[];    /* the names of the tables that are neither SQLite's nor ours */
 
 /*  Statements that follow from the mapping. All *return new* (sqlite3_free). Names are quoted; columns: `count` indexes
  *  into spec->columns. Parameters are numbered from 1 in the order told. */

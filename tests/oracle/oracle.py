@@ -21,12 +21,12 @@ FAULTS = (
 
 
 class Rejected(Exception):
-    """The record makes no row. The argument: the reasons for which it may be rejected."""
+    """The record makes no row. The argument: all that is wrong with it, a set of (field or None, reason)."""
 
 
 class Record(dict):
-    """A record's fields, and whether one of them stands in it twice."""
-    twice = False
+    """A record's fields, and the names of those that stand in it more than once."""
+    twice = frozenset()
 
 
 def parse(text):
@@ -34,7 +34,8 @@ def parse(text):
 
     def collect(pairs):
         record = Record(pairs)
-        record.twice = len(record) < len(pairs)
+        names = [name for name, _ in pairs]
+        record.twice = {name for name in names if names.count(name) > 1}
         return record
 
     return json.loads(text, object_pairs_hook=collect)
@@ -66,7 +67,7 @@ class Oracle:
         raise AssertionError("no stream fits")
 
     def run(self, files):
-        """Replay files, each a list of records of one stream. Returns {(file, ordinal from 0): reasons} of the rejected records."""
+        """Replay files, each a list of records of one stream. Returns {(file, ordinal from 0): problems} of the rejected records."""
         rejects = {}
         self.dealt = []
         order = sorted(range(len(files)), key=lambda i: self.mapping["streams"].index(self.stream_of(files[i][0])))
@@ -91,31 +92,43 @@ class Oracle:
     # ---- a record ----
 
     def check(self, stream, record):
-        reasons = set()
-        if record.twice:
-            reasons.add("duplicate_key")
+        """What is wrong with the record's fields as such: a set of (field, reason), one a field of the stream."""
+        problems = {(name, "duplicate_key") for name in record.twice}
         mapped = {operation["from"] for row in stream["rows"] for operation in row["columns"].values() if "map" in operation}
         for name, field in stream["fields"].items():
-            if name not in record:
-                reasons.add("missing_field")
-                continue
-            value = record[name]
-            if value is None:
-                if not field.get("nullable", False) and "null taken" not in self.faults:
-                    reasons.add("null_value")
-            elif field["type"] == "text" and not isinstance(value, str):
-                reasons.add("unknown_value" if name in mapped else "wrong_type")
-            elif field["type"] == "integer" and (isinstance(value, bool) or not isinstance(value, int)):
-                reasons.add("wrong_type")
-            elif field["type"] == "integer" and value not in INT64:
-                reasons.add("integer_range")
-            elif field["type"] == "real" and (isinstance(value, bool) or not isinstance(value, (int, float))):
-                reasons.add("wrong_type")
+            reason = "missing_field" if name not in record else self.wrong(field, record[name], name in mapped)
+            if reason is not None and name not in record.twice:
+                problems.add((name, reason))
         if stream.get("unknown_fields", "reject") == "reject" and "unknown field taken" not in self.faults:
-            if set(record) - set(stream["fields"]):
-                reasons.add("unknown_field")
-        if reasons:
-            raise Rejected(reasons)
+            problems |= {(name, "unknown_field") for name in set(record) - set(stream["fields"])}
+        return problems
+
+    def wrong(self, field, value, mapped):
+        """What is wrong with a field's value, or None."""
+        if value is None:
+            return None if field.get("nullable", False) or "null taken" in self.faults else "null_value"
+        if field["type"] == "text" and not isinstance(value, str):
+            return "unknown_value" if mapped else "wrong_type"
+        if field["type"] == "integer" and (isinstance(value, bool) or not isinstance(value, int)):
+            return "wrong_type"
+        if field["type"] == "integer" and value not in INT64:
+            return "integer_range"
+        if field["type"] == "real" and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            return "wrong_type"
+        return None
+
+    def refused(self, record, operation, bad):
+        """What is wrong with the fields, but the bad ones, for this operation: pairs of field and reason."""
+        if "map" in operation:
+            if operation["from"] not in bad and record[operation["from"]] not in self.mapping["value_maps"][operation["map"]]:
+                yield operation["from"], "unknown_value"
+        elif "date" in operation:
+            if operation["date"] not in bad and not self.is_date(record[operation["date"]]):
+                yield operation["date"], "null_value" if record[operation["date"]] is None else "bad_date"
+        elif "template" in operation:
+            for field in re.findall(r"\{([^{}:]+)(?::address)?\}", operation["template"]):
+                if field not in bad and record[field] is None:
+                    yield field, "null_value"
 
     def value(self, stream, record, operation):
         """What a column becomes, from the record alone."""
@@ -126,8 +139,6 @@ class Oracle:
         if "map" in operation:
             known = self.mapping["value_maps"][operation["map"]]
             value = record[operation["from"]]
-            if value not in known:
-                raise Rejected({"unknown_value"})
             if "map by position" in self.faults:
                 return list(known.values())[(list(known).index(value) + 1) % len(known)]
             return known[value]
@@ -144,19 +155,16 @@ class Oracle:
         return float(value) if stream["fields"][name]["type"] == "real" and value is not None else value
 
     def date(self, value):
-        if value is None:
-            raise Rejected({"null_value"})
-        try:
-            if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value[:10]) is None:
-                raise ValueError
-            datetime.date(*map(int, value[:10].split("-")))
-        except ValueError:
-            raise Rejected({"bad_date"}) from None
         return value if "date not cut" in self.faults else value[:10]
 
+    @staticmethod
+    def is_date(value):
+        try:
+            return re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value[:10]) is not None and datetime.date(*map(int, value[:10].split("-")))
+        except (TypeError, ValueError):
+            return False
+
     def printed(self, value, address):
-        if value is None:
-            raise Rejected({"null_value"})
         text = str(value)
         if not address or "address not escaped" in self.faults:
             return text
@@ -164,14 +172,21 @@ class Oracle:
                        for byte in text.encode())
 
     def record(self, stream, record):
-        self.check(stream, record)
         made = {}
         planned = []
-        # What the record alone tells comes first: a record that cannot be taken over makes no row at all.
+        # What the record alone tells comes first: a record that cannot be taken over makes no row at all, and all problems are told.
+        problems = self.check(stream, record)
+        bad = {field for field, _ in problems}
+        present = [spec for spec in stream["rows"] if "if_present ignored" in self.faults or spec.get("if_present") is None
+                   or spec["if_present"] in bad or record[spec["if_present"]] is not None]
+        for spec in present:
+            for operation in spec["columns"].values():
+                problems |= set(self.refused(record, operation, bad))
+        if problems:
+            raise Rejected(problems)
         for spec in stream["rows"]:
             values = None
-            present = spec.get("if_present") is None or record[spec["if_present"]] is not None
-            if present or "if_present ignored" in self.faults:
+            if spec in present:
                 values = {column: self.value(stream, record, operation) for column, operation in spec["columns"].items()
                           if "parent" not in operation and "lookup" not in operation and self.has(spec["table"], column)}
             planned.append((spec, values))
@@ -198,7 +213,7 @@ class Oracle:
         for row in self.rows[lookup["table"]]:
             if same(row[lookup["key"]], value):
                 return row
-        raise Rejected({"unknown_parent"})
+        raise Rejected({(lookup["from"], "unknown_parent")})
 
     # ---- a row ----
 
@@ -228,7 +243,7 @@ class Oracle:
         """The target's own constraints: NOT NULL."""
         for column, value in values.items():
             if value is None and self.columns[spec["table"]][column]:
-                raise Rejected({"constraint"})
+                raise Rejected({(None, "constraint")})
 
     def through(self, spec, record, values):
         way = spec.get("found_through")

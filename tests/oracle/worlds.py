@@ -250,16 +250,23 @@ class World(Target):
         return result
 
     def spoilt(self, stream, record):
-        """A record as JSON text; some break a rule. The first of a file stays as it is: it tells which stream the file holds."""
+        """A record as JSON text that breaks a rule, or some. The first of a file stays as it is: it tells which stream the file holds."""
         record = dict(record)
+        more = ""
+        for _ in range(self.random.choice((1, 1, 2, 4))):
+            more += self.spoil(stream, record)
+        return json.dumps(record, ensure_ascii=self.chance(0.5))[:-1] + more + "}"
+
+    def spoil(self, stream, record):
+        """Break a rule, or try to; returns what is to be added to the record's text."""
         name = stream["key"][0]
-        field = self.random.choice([other for other in record if other != name])
+        field = self.random.choice([other for other in stream["fields"] if other != name])
         kind = stream["fields"][field]["type"]
-        fault = self.random.choice(("missing", "unknown", "null", "type", "range", "twice", "word", "date", "parent"))
+        fault = self.random.choice(("missing", "unknown", "null", "type", "range", "twice", "unknown twice", "word", "date", "parent"))
         if fault == "missing":
-            del record[field]
+            record.pop(field, None)
         elif fault == "unknown":
-            record["surplus"] = "x"
+            record[self.random.choice(("surplus", "surplus:2", "{field}"))] = "x"
         elif fault == "null":
             record[field] = None
         elif fault == "type":
@@ -268,17 +275,18 @@ class World(Target):
         elif fault == "range" and kind == "integer":
             record[field] = 1 << 63
         elif fault == "word":
-            record[next(other for other in record if other.startswith("word"))] = self.random.choice(("OK", " ok", "unheard of"))
+            record[next(other for other in stream["fields"] if other.startswith("word"))] = self.random.choice(("OK", " ok", "unheard of"))
         elif fault == "date":
-            record[next(other for other in record if other.startswith("date"))] = self.random.choice(NOT_DATES)
+            record[next(other for other in stream["fields"] if other.startswith("date"))] = self.random.choice(NOT_DATES)
         elif fault == "parent":
             for other in record:
                 if other.startswith("ref"):
                     record[other] = "nobody"
-        text = json.dumps(record, ensure_ascii=self.chance(0.5))
-        if fault == "twice":
-            text = text[:-1] + f', "{field}": {json.dumps(record[field])}' + "}"
-        return text
+        elif fault == "twice":
+            return f', {json.dumps(field)}: {json.dumps(record.get(field))}'
+        elif fault == "unknown twice":
+            return ', "again": 1, "again": 2'
+        return ""
 
     def files(self, streams):
         """The records of all streams as files, in any order; some streams in two files, each of which keeps its records' order."""

@@ -96,12 +96,34 @@ static void test_any_room(void **state) {
     }
 }
 
+/* What grows is cut once, between characters, says so, and then stays as it is. */
+static void test_add(void **state) {
+    static const char whole[] = "aé€😀=12, aé€😀=12";
+    (void)state;
+    for (size_t size = 4; size <= sizeof whole + 1; size++) {
+        char buffer[64];
+        memset(buffer, '#', sizeof buffer);
+        pr_text_room_t room = {.text = buffer, .room = size};
+        pr_text_add(&room, "%s=%d", "aé€😀", 12);
+        pr_text_add(&room, ", %s=%d", "aé€😀", 12);
+        bool fits = size >= sizeof whole;
+        assert_int_equal(room.cut, !fits);
+        assert_int_equal(strlen(buffer), room.used);
+        assert_true(room.used < size &&
+                    room.used + 4 + 3 > (fits ? room.used : size)); /* no more is cut than must be */
+        assert_true(pr_text_is_clean(buffer, room.used));
+        assert_int_equal(buffer[size], '#');
+        size_t same = fits ? room.used : room.used - strlen("…");
+        assert_memory_equal(buffer, whole, same);
+        assert_string_equal(buffer + same, fits ? "" : "…");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_escape),
-        cmocka_unit_test(test_clean_in_its_buffer),
-        cmocka_unit_test(test_fit),
-        cmocka_unit_test(test_any_room),
+        cmocka_unit_test(test_escape), cmocka_unit_test(test_clean_in_its_buffer),
+        cmocka_unit_test(test_fit),    cmocka_unit_test(test_any_room),
+        cmocka_unit_test(test_add),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

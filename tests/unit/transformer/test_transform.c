@@ -318,14 +318,23 @@ static void test_keys(void **state) {
                         "reject missing_field i also r: missing_field; also m: missing_field; "
                         "also d: missing_field; also n: missing_field; also x: missing_field\n");
     assert_string_equal(s_one(loose, "{}"), "reject missing_field a also b: missing_field\n");
-    assert_string_equal(s_one(ops, "{\"k\":\"a\",\"k\":\"b\"}"), "reject duplicate_key k -\n");
-    assert_string_equal(s_one(ops, "{\"K\":\"a\"}"), "reject unknown_field K -\n");
-    assert_string_equal(s_one(ops, "{\"\":1}"), "reject unknown_field  -\n");
-    assert_string_equal(s_one(ops, "{\"new\\n\\u0000\":1}"), "reject unknown_field new\\x0a\\x00 -\n");
-    /* A duplicate goes before an unknown one, an unknown one before a missing one. */
-    assert_string_equal(s_one(ops, "{\"z\":1,\"k\":1,\"\\u006b\":2}"), "reject duplicate_key k -\n");
-    assert_string_equal(s_one(ops, "{\"z\":1,\"y\":1,\"z\":2}"), "reject duplicate_key z -\n");
-    assert_string_equal(s_one(ops, "{\"z\":1,\"y\":1}"), "reject unknown_field z -\n");
+    /* A duplicate goes before an unknown one, an unknown one before a missing one; and all are told, each once. */
+    assert_string_equal(s_ops(true, "1,\"k\":\"b\"", "null", "null", OK, DAY, "3", "4"), "reject duplicate_key k -\n");
+    assert_string_equal(s_ops(true, K ",\"K\":\"a\"", "null", "null", OK, DAY, "3", "4"), "reject unknown_field K -\n");
+    assert_string_equal(s_ops(true, K ",\"\":1", "null", "null", OK, DAY, "3", "4"), "reject unknown_field  -\n");
+    assert_string_equal(s_ops(true, K ",\"new\\n\\u0000\":1", "null", "null", OK, DAY, "3", "4"),
+                        "reject unknown_field new\\x0a\\x00 -\n");
+    assert_string_equal(s_one(ops, "{\"z\":1,\"k\":1,\"\\u006b\":2}"),
+                        "reject duplicate_key k also z: unknown_field; also i: missing_field; also r: missing_field; "
+                        "also m: missing_field; also d: missing_field; also n: missing_field; also x: "
+                        "missing_field\n");
+    assert_string_equal(
+        s_ops(true, K ",\"z\":1,\"y\":1,\"z\":2,\"z\":3,\"r\":\"?\"", "\"?\"", "null", "\"?\"", "\"?\"", "null", "4"),
+        "reject duplicate_key z also r: duplicate_key; also z: unknown_field; also y: unknown_field; also i: "
+        "wrong_type "
+        "'?', expected an integer; also n: null_value; also m: unknown_value '?'; also d: bad_date '?'\n");
+    assert_string_equal(s_one(loose, "{\"z\":1,\"a\":3,\"z\":2}"),
+                        "reject duplicate_key z also b: missing_field; also a: wrong_type 3, expected text\n");
     /* Under "warn" an unknown field is left out and noted once a record. */
     assert_string_equal(s_one(loose, "{\"z\":[1,{}],\"b\":\"x\",\"y\":1,\"a\":\"k\"}"),
                         "row('k', 'x', 'x!')\nnote unknown_field - 1 from 0\n");
@@ -395,6 +404,33 @@ static void test_long_values_in_rejects(void **state) {
     assert_string_equal(s_ops(true, K, "null", "null", text, DAY, "3", "4"), expected);
     snprintf(expected, sizeof(expected), "reject wrong_type i '%.194s…', expected an integer\n", start);
     assert_string_equal(s_ops(true, K, text, "null", OK, DAY, "3", "4"), expected);
+}
+
+/* All are told as long as there is room, then counted; no character is cut. */
+static void test_more_problems_than_room(void **state) {
+    static char record[65536], expected[2048], last[64];
+    size_t size = 0;
+    (void)state;
+    for (int names = 0; names < 300; names += 7) {
+        size = (size_t)sprintf(record, "{\"a\":\"1\",\"b\":\"x\",\"w\":1,\"w\":1");
+        strcpy(expected, "reject duplicate_key w ");
+        size_t begin = strlen(expected), told = 0;
+        for (int i = 0; i < names; i++) {
+            size += (size_t)sprintf(record + size, ",\"é%d\":1,\"é%d\":2", i, i);
+            sprintf(last, "%salso é%d: duplicate_key", i > 0 ? "; " : "", i);
+            if (told == (size_t)i &&
+                strlen(expected) - begin + strlen(last) < 1024 - sizeof "; and 18446744073709551615 more") {
+                strcat(expected, last);
+                told++;
+            }
+        }
+        strcpy(record + size, "}");
+        if (told < (size_t)names) {
+            sprintf(expected + strlen(expected), "; and %d more", names - (int)told);
+        }
+        strcat(expected, names > 0 ? "\n" : "-\n");
+        assert_string_equal(s_one((s_setting_t){s_mapping, 1, true}, record), expected);
+    }
 }
 
 static void test_hub_audit(void **state) {
@@ -479,6 +515,7 @@ int main(void) {
         cmocka_unit_test(test_order_of_checks),
         cmocka_unit_test(test_notes_of_a_batch),
         cmocka_unit_test(test_long_values_in_rejects),
+        cmocka_unit_test(test_more_problems_than_room),
         cmocka_unit_test(test_hub_audit),
         cmocka_unit_test(test_hub_module),
         cmocka_unit_test(test_refused_batches),

@@ -360,6 +360,26 @@ static void test_unique_failure_on_another_column(void **state) {
     fx_assert_sql(fx, "SELECT seq FROM sqlite_sequence WHERE name = 'el_modules'", "1");
 }
 
+/* It is cut between two characters, and says so. */
+static void test_detail_that_is_too_long(void **state) {
+    fx_t *fx = *state;
+    fx_record_t record;
+    char said[1300] = "!", query[2048];
+    for (size_t i = 0; i < 600; i++)
+        strcat(said, "é");
+    fx_open(fx);
+    fx_ready(fx);
+    snprintf(query, sizeof query, "ALTER TABLE clients ADD COLUMN more TEXT CONSTRAINT \"%s\" CHECK (name = '')", said);
+    fx_sql(fx, query);
+    fx_begin(fx, S_RUN_1, 1, 0);
+    fx_audit_t audit = fx_audit("tok");
+    fx_make_audit(fx, &audit, &record);
+    s_assert_counts(fx_batch(fx, 0, 0, &record, 1, NULL), "inserted 0 updated 0 unchanged 0 rejected 1 rows +0 ~0");
+    snprintf(query, sizeof query,
+             "SELECT detail = 'CHECK constraint failed: ' || substr('%s', 1, 242) || '…' FROM pvrelay_reject", said);
+    fx_assert_sql(fx, query, "1");
+}
+
 static void test_reject_late_in_a_record_takes_its_first_rows_back(void **state) {
     fx_t *fx = *state;
     fx_record_t record;
@@ -1007,6 +1027,7 @@ int main(void) {
         TEST(test_placeholder_follows_its_audit_to_another_project),
         TEST(test_rejected_records_leave_nothing_but_the_reject),
         TEST(test_unique_failure_on_another_column),
+        TEST(test_detail_that_is_too_long),
         TEST(test_reject_late_in_a_record_takes_its_first_rows_back),
         TEST(test_rollback_leaves_nothing_and_forgets),
         TEST(test_batch_must_follow_the_position),

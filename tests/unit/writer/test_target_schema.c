@@ -168,6 +168,15 @@ static void test_a_column_of_another_name_is_told(void **state) {
               "not the target that mapping el-to-hub needs: it lacks the columns clients.notes (did you mean note?)");
 }
 
+static void test_a_table_of_another_name_is_told(void **state) {
+    fx_t *fx = *state;
+    fx_sql(fx, S_HUB);
+    fx_sql(fx, "ALTER TABLE projects RENAME TO project; ALTER TABLE users RENAME TO people;"
+               "CREATE TABLE pvrelay_users (id INTEGER PRIMARY KEY)"); /* ours is never meant */
+    s_refused(fx, "not the target that mapping el-to-hub needs: it lacks the tables users, projects (did you mean "
+                  "project?)");
+}
+
 static void test_generated_column_cannot_be_written(void **state) {
     fx_t *fx = *state;
     fx_sql(fx, S_HUB);
@@ -247,6 +256,7 @@ int main(void) {
         TEST(test_foreign_database),
         TEST(test_id_must_be_an_alias_of_the_rowid),
         TEST(test_a_column_of_another_name_is_told),
+        TEST(test_a_table_of_another_name_is_told),
         TEST(test_generated_column_cannot_be_written),
         TEST(test_optional_columns_are_left_out),
         TEST(test_not_a_database),
