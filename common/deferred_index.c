@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/migrate.h"
+#include "common/sql_has.h"
 #include "common/sql_text.h"
 
 /* Prepare SQL that is made by sqlite3_mprintf, which is taken. */
@@ -93,9 +94,7 @@ int pr_deferred_index_put_off(sqlite3 *db, int64_t run, const char *table, pr_er
 
 /* Books that are older than this have no such table. */
 static int s_has_books(sqlite3 *db, pr_error_t *err) {
-    return s_gives_row(
-        db, sqlite3_mprintf("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'pvrelay_deferred_index'"),
-        err);
+    return pr_sql_has_table(db, "pvrelay_deferred_index", err);
 }
 
 int pr_deferred_index_listed(sqlite3 *db, pr_error_t *err) {

@@ -25,6 +25,7 @@
 #include <dirent.h>
 
 #include "common/alloc.h"
+#include "common/sql_has.h"
 #include "common/sql_open.h"
 
 static const char S_FIRST[] = "0001_unified_schema.sql";
@@ -38,7 +39,6 @@ static const char S_SQL_MAKE_RECORD[] = "CREATE TABLE IF NOT EXISTS d1_migration
 static const char S_SQL_RECORD[] = "INSERT INTO d1_migrations (name) VALUES (?1)";
 static const char S_SQL_RECORDED[] = "SELECT count(*) FROM d1_migrations WHERE name = ?1";
 static const char S_SQL_RECORDS[] = "SELECT count(*) FROM d1_migrations";
-static const char S_SQL_HAS[] = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
 /* Tables and views of the database's own; underscores are escaped because LIKE would take them for any character. */
 static const char S_SQL_CONTENT[] =
     "SELECT count(*) FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
@@ -90,8 +90,8 @@ static int s_number(sqlite3 *db, const char *sql, const char *parameter, sqlite3
 /* Is this file recorded? No table of records: no. */
 static int s_recorded(sqlite3 *db, const char *name, bool *ret_recorded, pr_error_t *err) {
     sqlite3_int64 number = 0;
-    int result = s_number(db, S_SQL_HAS, "d1_migrations", &number, err);
-    if (result == 0 && number > 0)
+    int result = pr_sql_has_table(db, "d1_migrations", err);
+    if (result > 0)
         result = s_number(db, name == NULL ? S_SQL_RECORDS : S_SQL_RECORDED, name, &number, err);
     if (result == 0)
         *ret_recorded = number > 0;
@@ -100,12 +100,11 @@ static int s_recorded(sqlite3 *db, const char *name, bool *ret_recorded, pr_erro
 
 int pr_migrate_state(sqlite3 *db, pr_migrate_state_t *ret_state, pr_error_t *err) {
     sqlite3_int64 content = 0;
-    sqlite3_int64 modules = 0;
     bool any = false;
     bool ours = false;
     int result = s_number(db, S_SQL_CONTENT, NULL, &content, err);
-    if (result == 0)
-        result = s_number(db, S_SQL_HAS, "el_modules", &modules, err);
+    int modules = result == 0 ? pr_sql_has_table(db, "el_modules", err) : result;
+    result = modules < 0 ? modules : 0;
     if (result == 0)
         result = s_recorded(db, NULL, &any, err);
     if (result == 0)

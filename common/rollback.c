@@ -481,9 +481,11 @@ static int s_books(s_way_t *way) {
 static int s_indexes(const s_way_t *way) {
     sqlite3_stmt *statement = NULL;
     int result = s_prepare(way, "SELECT 1 FROM pvrelay_run WHERE state IN ('streaming', 'proving')", &statement);
-    bool goes_on = result == 0 && sqlite3_step(statement) == SQLITE_ROW;
+    int step = result == 0 ? sqlite3_step(statement) : SQLITE_DONE;
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        result = s_fail(way, way->db, "asking for a run that goes on");
     sqlite3_finalize(statement);
-    return result < 0 || goes_on ? result : pr_deferred_index_build_all(way->db, way->err);
+    return result < 0 || step == SQLITE_ROW ? result : pr_deferred_index_build_all(way->db, way->err);
 }
 
 /* ---- checks ---- */

@@ -129,12 +129,14 @@ int pr_keep_row(pr_keep_t *keep, const char *table, const char *key, pr_error_t 
     return result == 0 ? sqlite3_changes(keep->db) : result;
 }
 
-static bool s_is_kept(pr_keep_t *keep, const char *table, const char *key) {
+/* 1, 0, <0. */
+static int s_is_kept(pr_keep_t *keep, const char *table, const char *key, pr_error_t *err) {
     sqlite3_bind_text(keep->find, 1, table, -1, SQLITE_STATIC);
     sqlite3_bind_text(keep->find, 2, key, -1, SQLITE_STATIC);
-    bool kept = sqlite3_step(keep->find) == SQLITE_ROW;
+    int step = sqlite3_step(keep->find);
+    int result = step == SQLITE_ROW || step == SQLITE_DONE ? step == SQLITE_ROW : s_fail(keep->db, err);
     sqlite3_reset(keep->find);
-    return kept;
+    return result;
 }
 
 /* ---- putting a row back ---- */
@@ -476,8 +478,9 @@ static int s_tell_child(pr_keep_t *keep, const s_search_t *search, bool gone, pr
     const pr_playback_table_t *playback = pr_playback_table_find(keep->tables, search->table);
     for (size_t i = 0; i < search->key_count; i++)
         pr_sql_value_append_key(key, sizeof key, search->key[i], sqlite3_column_value(search->dangling, (int)i));
-    if ((playback != NULL && playback->blocked) || s_is_kept(keep, search->table, key))
-        return 0;
+    int kept = playback != NULL && playback->blocked ? 1 : s_is_kept(keep, search->table, key, err);
+    if (kept != 0)
+        return kept < 0 ? kept : 0;
     s_reference(search, columns, values, sizeof columns);
     snprintf(told, sizeof told, "%s: %s", key, columns);
     int first = pr_keep_row(keep, search->table, told, err);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "common/migrate.h"
+#include "common/sql_has.h"
 #include "common/sql_open.h"
 #include "common/sql_text.h"
 #include "common/utf8.h"
@@ -24,7 +25,6 @@ enum { s_name_bytes = 64, s_names_told = 10 };
 static const char S_START[] = "start-of-run";
 static const char S_VALIDATED[] = "last-validated";
 
-static const char S_SQL_HAS[] = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
 /* The newest live checkpoint of the runs before ?2 and before checkpoint ?1. */
 static const char S_SQL_BEFORE[] =
     "SELECT c.checkpoint, c.run FROM pvrelay_checkpoint c JOIN pvrelay_run r ON r.run = c.run"
@@ -121,19 +121,6 @@ static int s_do(sqlite3 *db, const char *sql, const char *text, int64_t number, 
     return result < 0 ? result : 0;
 }
 
-static int s_has(sqlite3 *db, const char *table, pr_error_t *err) {
-    sqlite3_stmt *statement = NULL;
-    int result = s_prepare(db, S_SQL_HAS, &statement, err);
-    if (result == 0) {
-        sqlite3_bind_text(statement, 1, table, -1, SQLITE_STATIC);
-        result = s_step(db, statement, err);
-    }
-    if (result > 0)
-        result = sqlite3_column_int(statement, 0) > 0;
-    sqlite3_finalize(statement);
-    return result;
-}
-
 /* The command that tells more about this target. */
 typedef struct {
     char text[PR_HINT_BYTES];
@@ -148,8 +135,8 @@ static s_hint_t s_see(const char *command, sqlite3 *db) {
 
 /* Are there books, and such that tell what can be taken back? */
 static int s_check_books(sqlite3 *db, pr_error_t *err) {
-    int runs = s_has(db, "pvrelay_run", err);
-    int names = runs > 0 ? s_has(db, "pvrelay_name", err) : 0;
+    int runs = pr_sql_has_table(db, "pvrelay_run", err);
+    int names = runs > 0 ? pr_sql_has_table(db, "pvrelay_name", err) : 0;
     if (runs < 0 || names < 0)
         return runs < 0 ? runs : names;
     if (runs == 0)

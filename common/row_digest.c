@@ -832,12 +832,15 @@ static int s_open_shape(pr_row_digests_t *digests, s_shape_t *shape, pr_error_t 
 static int s_is_untouched(pr_row_digests_t *digests, const s_table_t *table, int64_t id, const char *column,
                           pr_error_t *err) {
     sqlite3_stmt *statement = NULL;
-    char *fallback = NULL;
     char *sql = sqlite3_mprintf("SELECT dflt_value FROM pragma_table_xinfo(%Q) WHERE name = %Q COLLATE NOCASE",
                                 table->name, column);
-    if (s_prepare(digests, sql, &statement) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW &&
-        sqlite3_column_type(statement, 0) == SQLITE_TEXT)
-        fallback = pr_xstrdup((const char *)sqlite3_column_text(statement, 0));
+    if (s_prepare(digests, sql, &statement) != SQLITE_OK || sqlite3_step(statement) != SQLITE_ROW) {
+        sqlite3_finalize(statement);
+        return s_fail(digests, "looking at the tables", err);
+    }
+    char *fallback = sqlite3_column_type(statement, 0) == SQLITE_TEXT
+                         ? pr_xstrdup((const char *)sqlite3_column_text(statement, 0))
+                         : NULL;
     sqlite3_finalize(statement);
     statement = NULL;
     sql = sqlite3_mprintf("SELECT t.\"%w\" IS NULL OR t.\"%w\" IS (%s) FROM \"%w\" AS t WHERE t.id = %lld", column,

@@ -235,13 +235,15 @@ static void s_table_clear(s_table_t *table) {
 static int s_prepare_select(pr_recorder_t *recorder, s_table_t *table, sqlite3_stmt *columns, pr_error_t *err) {
     sqlite3_str *sql = sqlite3_str_new(NULL);
     sqlite3_str_appendf(sql, "SELECT * FROM main.\"%w\" WHERE 1", table->name);
-    for (int i = 1; sqlite3_step(columns) == SQLITE_ROW; i++) {
+    int step = SQLITE_DONE;
+    for (int i = 1; (step = sqlite3_step(columns)) == SQLITE_ROW; i++) {
         if (sqlite3_column_int(columns, 2) > 0)
             sqlite3_str_appendf(sql, " AND \"%w\" IS ?%d", pr_sql_column_text(columns, 0), i);
     }
     char *text = sqlite3_str_finish(sql);
     int result = 0;
-    if (sqlite3_prepare_v3(recorder->db, text, -1, SQLITE_PREPARE_PERSISTENT, &table->select, NULL) != SQLITE_OK)
+    if (step != SQLITE_DONE ||
+        sqlite3_prepare_v3(recorder->db, text, -1, SQLITE_PREPARE_PERSISTENT, &table->select, NULL) != SQLITE_OK)
         result = pr_migrate_fail(recorder->db, "recording changes", err);
     sqlite3_free(text);
     return result;

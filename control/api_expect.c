@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/json_record.h"
+#include "common/sql_has.h"
 #include "control/ledger.h"
 
 enum { s_range_bytes = 1 << 20, s_block_bytes = 1 << 20 };
@@ -289,12 +290,14 @@ static int s_compare_digests(const void *a, const void *b) {
 }
 
 static int s_load_rejects(s_state_t *state, sqlite3 *db, pr_error_t *err) {
-    if (db == NULL || !pr_ledger_has(db, "pvrelay_reject"))
-        return 0;
+    int has = db != NULL ? pr_sql_has_table(db, "pvrelay_reject", err) : 0;
+    if (has <= 0)
+        return has;
     sqlite3_stmt *statement = NULL;
-    bool undo = sqlite3_table_column_metadata(db, NULL, "pvrelay_run", "rolled_back_at", NULL, NULL, NULL, NULL,
-                                              NULL) == SQLITE_OK;
-    char *sql = pr_xasprintf("%s%s", S_SQL_REJECTS, undo ? S_SQL_NOT_TAKEN_BACK : "");
+    int undo = pr_sql_has_column(db, "pvrelay_run", "rolled_back_at", err);
+    if (undo < 0)
+        return undo;
+    char *sql = pr_xasprintf("%s%s", S_SQL_REJECTS, undo > 0 ? S_SQL_NOT_TAKEN_BACK : "");
     int result = pr_ledger_prepare(db, sql, &statement, err);
     free(sql);
     while (result == 0 && (result = pr_ledger_step(db, statement, err)) > 0) {

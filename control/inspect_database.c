@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "common/alloc.h"
+#include "common/sql_has.h"
 #include "common/text.h"
 #include "control/inventory.h"
 
@@ -20,10 +21,6 @@ static int s_count_rows(sqlite3 *db, const char *table, uint64_t *ret_rows, pr_e
     sqlite3_finalize(statement);
     sqlite3_free(sql);
     return result < 0 ? result : 0;
-}
-
-static bool s_has_column(sqlite3 *db, const char *table, const char *column) {
-    return sqlite3_table_column_metadata(db, NULL, table, column, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
 }
 
 /* A value for a distribution, as in exports. *Returns new*. */
@@ -96,19 +93,23 @@ static pr_inventory_part_t *s_find_part(pr_inventory_t *inventory, const char *n
 
 static int s_read_row_table(sqlite3 *db, const pr_mapping_t *mapping, const pr_stream_t *stream,
                             const pr_row_spec_t *row, pr_inventory_t *inventory, pr_error_t *err) {
-    if (!pr_ledger_has(db, row->table) || s_find_part(inventory, row->table) != NULL)
-        return 0;
+    int has = pr_sql_has_table(db, row->table, err);
+    if (has <= 0 || s_find_part(inventory, row->table) != NULL)
+        return has < 0 ? has : 0;
     pr_inventory_part_t *part = pr_inventory_add_part(inventory, row->table);
     const char *group = s_group_column(stream, row);
     int result = s_count_rows(db, row->table, &part->records, err);
     for (size_t c = 0; result == 0 && c < row->columns_count; c++) {
-        if (row->columns[c].op == PR_OP_MAP && s_has_column(db, row->table, row->columns[c].name))
+        if (row->columns[c].op != PR_OP_MAP)
+            continue;
+        result = pr_sql_has_column(db, row->table, row->columns[c].name, err);
+        if (result > 0)
             result = s_distribution(db, row->table, row->columns[c].name, group, part, err);
     }
     pr_inventory_parent_t parent = pr_inventory_parent(mapping, stream);
-    if (result == 0 && group != NULL && parent.label_column != NULL && pr_ledger_has(db, parent.table))
-        result = s_label(db, parent.table, parent.key_column, parent.label_column, part, err);
-    return result;
+    if (result == 0 && group != NULL && parent.label_column != NULL)
+        result = pr_sql_has_table(db, parent.table, err);
+    return result > 0 ? s_label(db, parent.table, parent.key_column, parent.label_column, part, err) : result;
 }
 
 static int s_read_hub(sqlite3 *db, const pr_mapping_t *mapping, pr_inventory_t *inventory, pr_error_t *err) {
@@ -123,25 +124,32 @@ static int s_read_hub(sqlite3 *db, const pr_mapping_t *mapping, pr_inventory_t *
 
 /* ---- a legacy database ---- */
 
-static bool s_is_legacy(sqlite3 *db, const pr_stream_t *stream) {
-    bool is = pr_ledger_has(db, stream->name);
-    for (size_t i = 0; is && i < stream->recognise_count; i++)
-        is = s_has_column(db, stream->name, stream->fields[stream->recognise[i]].name);
+/* 1, 0, <0. */
+static int s_is_legacy(sqlite3 *db, const pr_stream_t *stream, pr_error_t *err) {
+    int is = pr_sql_has_table(db, stream->name, err);
+    for (size_t i = 0; is > 0 && i < stream->recognise_count; i++)
+        is = pr_sql_has_column(db, stream->name, stream->fields[stream->recognise[i]].name, err);
     return is;
 }
 
 static int s_read_legacy_table(sqlite3 *db, const pr_mapping_t *mapping, const pr_stream_t *stream,
                                pr_inventory_t *inventory, pr_error_t *err) {
-    if (!s_is_legacy(db, stream))
-        return 0;
+    int result = s_is_legacy(db, stream, err);
+    if (result <= 0)
+        return result;
     pr_inventory_part_t *part = pr_inventory_add_part(inventory, stream->name);
-    int result = s_count_rows(db, stream->name, &part->records, err);
+    result = s_count_rows(db, stream->name, &part->records, err);
     for (size_t f = 0; result == 0 && f < stream->fields_count; f++) {
-        if (pr_inventory_is_mapped(stream, (int)f, NULL) && s_has_column(db, stream->name, stream->fields[f].name))
+        if (!pr_inventory_is_mapped(stream, (int)f, NULL))
+            continue;
+        result = pr_sql_has_column(db, stream->name, stream->fields[f].name, err);
+        if (result > 0)
             result = s_distribution(db, stream->name, stream->fields[f].name, pr_inventory_group(stream), part, err);
     }
     pr_inventory_parent_t parent = pr_inventory_parent(mapping, stream);
-    if (result == 0 && parent.stream >= 0 && parent.label >= 0 && s_is_legacy(db, &mapping->streams[parent.stream])) {
+    if (result == 0 && parent.stream >= 0 && parent.label >= 0)
+        result = s_is_legacy(db, &mapping->streams[parent.stream], err);
+    if (result > 0) {
         const pr_stream_t *parents = &mapping->streams[parent.stream];
         result =
             s_label(db, parents->name, parents->fields[parent.key].name, parents->fields[parent.label].name, part, err);

@@ -11,11 +11,10 @@
 
 #include "common/alloc.h"
 #include "common/migrate.h"
+#include "common/sql_has.h"
 #include "common/sql_open.h"
 #include "common/sql_text.h"
 #include "common/text.h"
-
-static const char S_SQL_HAS[] = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1";
 
 /* Two %s: how the run tells when it was taken back and sealed; NULL where the books know neither. */
 static const char S_SQL_RUNS[] =
@@ -107,15 +106,12 @@ int pr_ledger_open_there(const char *path, sqlite3 **ret_db, pr_error_t *err) {
     return result < 0 ? result : 0;
 }
 
-bool pr_ledger_has(sqlite3 *db, const char *table) {
-    sqlite3_stmt *statement = NULL;
-    bool has = false;
-    if (pr_ledger_prepare(db, S_SQL_HAS, &statement, NULL) == 0) {
-        sqlite3_bind_text(statement, 1, table, -1, SQLITE_STATIC);
-        has = pr_ledger_step(db, statement, NULL) > 0;
-    }
-    sqlite3_finalize(statement);
-    return has;
+int pr_ledger_check_books(sqlite3 *db, const char *path, pr_error_t *err) {
+    int has = pr_sql_has_table(db, "pvrelay_reject", err);
+    if (has == 0)
+        return pr_error_set(err, PR_E_TARGET_SCHEMA, "%s: no run of pvrelay has been here; `pvrelay run` makes one",
+                            path);
+    return has < 0 ? has : 0;
 }
 
 static uint64_t s_count(sqlite3_stmt *statement, int column) {
@@ -155,23 +151,27 @@ static void s_read_run(sqlite3_stmt *row, pr_ledger_run_t *ret_run) {
     *ret_run = run;
 }
 
-/* Books that were made before undo lack its columns. *Returns new* (sqlite3_free). */
-static char *s_sql_runs(sqlite3 *db) {
-    bool undo = sqlite3_table_column_metadata(db, NULL, "pvrelay_run", "rolled_back_at", NULL, NULL, NULL, NULL,
-                                              NULL) == SQLITE_OK;
-    return sqlite3_mprintf(S_SQL_RUNS, undo ? "r.rolled_back_at" : "NULL", undo ? "r.sealed_at" : "NULL");
+/* Books that were made before undo lack its columns. ret_sql: *returns new* (sqlite3_free). 1, 0 (no books), <0. */
+static int s_sql_runs(sqlite3 *db, char **ret_sql, pr_error_t *err) {
+    int has = pr_sql_has_table(db, "pvrelay_run", err);
+    if (has <= 0)
+        return has;
+    int undo = pr_sql_has_column(db, "pvrelay_run", "rolled_back_at", err);
+    if (undo < 0)
+        return undo;
+    *ret_sql = sqlite3_mprintf(S_SQL_RUNS, undo > 0 ? "r.rolled_back_at" : "NULL", undo > 0 ? "r.sealed_at" : "NULL");
+    return 1;
 }
 
 int pr_ledger_runs(sqlite3 *db, const char *id, pr_ledger_run_t **ret_runs, size_t *ret_count, pr_error_t *err) {
     sqlite3_stmt *statement = NULL;
     pr_ledger_run_t *runs = NULL;
     size_t count = 0;
-    int result = 0;
-    if (pr_ledger_has(db, "pvrelay_run")) {
-        char *sql = s_sql_runs(db);
+    char *sql = NULL;
+    int result = s_sql_runs(db, &sql, err);
+    if (result > 0)
         result = pr_ledger_prepare(db, sql, &statement, err);
-        sqlite3_free(sql);
-    }
+    sqlite3_free(sql);
     if (statement != NULL && id != NULL)
         sqlite3_bind_text(statement, 1, id, -1, SQLITE_STATIC);
     while (statement != NULL && result == 0 && (result = pr_ledger_step(db, statement, err)) > 0) {
@@ -242,7 +242,10 @@ int pr_ledger_streams(sqlite3 *db, int64_t run, pr_ledger_stream_t **ret_streams
 }
 
 int pr_ledger_findings(sqlite3 *db, int64_t run, sqlite3_stmt **ret_statement, pr_error_t *err) {
-    char *sql = sqlite3_mprintf(S_SQL_FINDINGS, pr_ledger_has(db, "pvrelay_proof_finding") ? S_SQL_PROOF_FINDINGS : "");
+    int proof = pr_sql_has_table(db, "pvrelay_proof_finding", err);
+    if (proof < 0)
+        return proof;
+    char *sql = sqlite3_mprintf(S_SQL_FINDINGS, proof > 0 ? S_SQL_PROOF_FINDINGS : "");
     int result = pr_ledger_prepare(db, sql, ret_statement, err);
     if (result == 0)
         sqlite3_bind_int64(*ret_statement, 1, run);

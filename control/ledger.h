@@ -54,8 +54,8 @@ int pr_ledger_close(sqlite3 *db, int result, pr_error_t *err);
 /* The same as pr_ledger_open for a database that must be there: 0, or -PR_E_TARGET if it is not. */
 int pr_ledger_open_there(const char *path, sqlite3 **ret_db, pr_error_t *err);
 
-/* Is there a table of this name? (Views of a target are not looked into.) */
-bool pr_ledger_has(sqlite3 *db, const char *table);
+/* Has a run of pvrelay been here? 0, or -PR_E_TARGET_SCHEMA, which says what to do. path: as the user gave it. */
+int pr_ledger_check_books(sqlite3 *db, const char *path, pr_error_t *err);
 
 /* Prepare SQL; -PR_E_TARGET… with SQLite's words. ret_statement: *returns new*. */
 int pr_ledger_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_statement, pr_error_t *err);

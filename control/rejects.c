@@ -205,10 +205,9 @@ int pr_command_rejects(int argc, char **argv, pr_error_t *err) {
         return pr_options_wrong(argv[0], err, "--target DB is missing");
     sqlite3 *db = NULL;
     result = pr_ledger_open_there(target, &db, err);
-    if (result == 0 && !pr_ledger_has(db, "pvrelay_reject"))
-        result = pr_error_set(err, PR_E_TARGET_SCHEMA, "%s: no run of pvrelay has been here; `pvrelay run` makes one",
-                              target);
-    else if (result == 0)
+    if (result == 0)
+        result = pr_ledger_check_books(db, target, err);
+    if (result == 0)
         result = pr_ledger_runs(db, NULL, &rejects.runs, &rejects.runs_count, err);
     if (result == 0 && rejects.run > 0)
         result = pr_ledger_check_run(target, rejects.runs, rejects.runs_count, rejects.run, err);

@@ -5,6 +5,7 @@
 
 #include "common/alloc.h"
 #include "common/rollback_point.h"
+#include "common/sql_has.h"
 #include "control/report_parts.h"
 
 /* ---- tables ---- */
@@ -54,7 +55,10 @@ static int s_count_rows(pr_report_t *report, sqlite3 *db, pr_error_t *err) {
     int result = 0;
     for (size_t i = 0; result == 0 && i < report->tables_count; i++) {
         sqlite3_stmt *statement = NULL;
-        if (!pr_ledger_has(db, report->tables[i].table))
+        int has = pr_sql_has_table(db, report->tables[i].table, err);
+        if (has < 0)
+            return has;
+        if (has == 0)
             continue;
         char *sql = sqlite3_mprintf("SELECT count(*) FROM \"%w\"", report->tables[i].table);
         result = pr_ledger_prepare(db, sql, &statement, err);
@@ -118,8 +122,9 @@ int pr_report_describe_undo(pr_report_t *report, sqlite3 *db, pr_error_t *err) {
         report->undo = (pr_report_undo_t){.known = true, .taken_back = true, .run = run};
         return 0;
     }
-    if (!pr_ledger_has(db, "pvrelay_undo"))
-        return 0;
+    int has = pr_sql_has_table(db, "pvrelay_undo", err);
+    if (has <= 0)
+        return has;
     if (run == 0)
         result = s_newest_run(db, &run, err);
     /* A run that has committed nothing leaves nothing to take back. */

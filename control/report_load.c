@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/sql_has.h"
 #include "common/text.h"
 #include "control/report.h"
 
@@ -174,7 +175,9 @@ static int s_load(pr_report_t *report, sqlite3 *db, const pr_meter_t *meter, pr_
     if (result == 0)
         result = s_load_findings(report, db, err);
     for (size_t i = 0; result == 0 && i < sizeof queries / sizeof queries[0]; i++) {
-        if (queries[i].table == NULL || pr_ledger_has(db, queries[i].table))
+        int has = queries[i].table != NULL ? pr_sql_has_table(db, queries[i].table, err) : 1;
+        result = has < 0 ? has : 0;
+        if (has > 0)
             result = s_each(report, db, queries[i].sql, queries[i].row, err);
     }
     return result;

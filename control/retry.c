@@ -232,9 +232,8 @@ static int s_retry(pr_config_t *config, const pr_run_options_t *options, pr_retr
     size_t count = 0;
     int64_t through = 0;
     int result = pr_ledger_open_there(config->target, &db, err);
-    if (result == 0 && !pr_ledger_has(db, "pvrelay_reject"))
-        result = pr_error_set(err, PR_E_TARGET_SCHEMA, "%s: no run of pvrelay has been here; `pvrelay run` makes one",
-                              config->target);
+    if (result == 0)
+        result = pr_ledger_check_books(db, config->target, err);
     if (result == 0)
         result = s_unfinished(db, config, &through, err);
     if (result == 0)

@@ -26,6 +26,7 @@
 #include "common/export_cut.h"
 #include "common/json.h"
 #include "common/mapping_lint.h"
+#include "common/sql_has.h"
 #include "common/sql_open.h"
 #include "control/api_check.h"
 #include "control/command.h"
@@ -146,9 +147,10 @@ static int s_load_mapping(s_verify_t *self, pr_error_t *err) {
 static int s_kept_text(sqlite3 *db, const char *digest, char **ret_text, size_t *ret_size, pr_error_t *err) {
     sqlite3_stmt *statement = NULL;
     char found[17];
-    if (!pr_ledger_has(db, "pvrelay_mapping"))
-        return 0;
-    int result = pr_ledger_prepare(db, "SELECT text FROM pvrelay_mapping WHERE digest = ?1", &statement, err);
+    int result = pr_sql_has_table(db, "pvrelay_mapping", err);
+    if (result <= 0)
+        return result;
+    result = pr_ledger_prepare(db, "SELECT text FROM pvrelay_mapping WHERE digest = ?1", &statement, err);
     if (result == 0)
         sqlite3_bind_text(statement, 1, digest, -1, SQLITE_STATIC);
     if (result == 0 && (result = pr_ledger_step(db, statement, err)) > 0) {
@@ -173,12 +175,13 @@ static int s_check_mapping(s_verify_t *self, pr_error_t *err) {
     char ours[17], theirs[17] = "", *text = NULL;
     size_t size = 0;
     int64_t run = 0;
-    if (!pr_ledger_has(self->db, "pvrelay_run"))
-        return 0;
-    int result = pr_ledger_prepare(self->db,
-                                   "SELECT run, mapping_digest FROM pvrelay_run WHERE state = 'complete' ORDER BY run "
-                                   "DESC LIMIT 1",
-                                   &statement, err);
+    int result = pr_sql_has_table(self->db, "pvrelay_run", err);
+    if (result <= 0)
+        return result;
+    result = pr_ledger_prepare(self->db,
+                               "SELECT run, mapping_digest FROM pvrelay_run WHERE state = 'complete' ORDER BY run "
+                               "DESC LIMIT 1",
+                               &statement, err);
     if (result == 0 && (result = pr_ledger_step(self->db, statement, err)) > 0) {
         run = sqlite3_column_int64(statement, 0);
         snprintf(theirs, sizeof theirs, "%s", pr_ledger_text(statement, 1));

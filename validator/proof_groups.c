@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/sql_has.h"
 #include "common/sql_text.h"
 #include "validator/proof_parts.h"
 
@@ -129,14 +130,16 @@ static void s_make_groups(pr_groups_t *groups) {
     }
 }
 
-static void s_find_columns(pr_proof_t *proof, pr_groups_t *groups) {
+static int s_find_columns(pr_proof_t *proof, pr_groups_t *groups, pr_error_t *err) {
     const pr_stream_t *stream = groups->stream;
     groups->row = pr_stream_row_by(stream, groups->field);
     groups->by = pr_row_copy_of(groups->row, groups->field);
     for (size_t i = 0; i < groups->row->columns_count; i++) {
         const pr_column_t *column = &groups->row->columns[i];
-        if (sqlite3_table_column_metadata(proof->db, NULL, groups->row->table, column->name, NULL, NULL, NULL, NULL,
-                                          NULL) != SQLITE_OK)
+        int has = pr_sql_has_column(proof->db, groups->row->table, column->name, err);
+        if (has < 0)
+            return has;
+        if (has == 0)
             continue; /* an optional one: others are asked for when the stream's rows are first proved */
         bool shows = column->op == PR_OP_COPY || column->op == PR_OP_MAP;
         if (shows && stream->distribution_of >= 0 && column->field == stream->distribution_of &&
@@ -145,6 +148,7 @@ static void s_find_columns(pr_proof_t *proof, pr_groups_t *groups) {
         if (column->op == PR_OP_LOOKUP && column->field == groups->field)
             groups->lookup = column;
     }
+    return 0;
 }
 
 int pr_groups_load(pr_proof_t *proof, int stream, const pr_groups_t *parents, const pr_proof_list_t *list,
@@ -163,7 +167,9 @@ int pr_groups_load(pr_proof_t *proof, int stream, const pr_groups_t *parents, co
             s_add_tally(&groups, parents->groups[i].key, "", 0, 0);
         if (groups.tallies_count > 0)
             qsort(groups.tallies, groups.tallies_count, sizeof *groups.tallies, s_compare_tallies);
-        s_find_columns(proof, &groups);
+        result = s_find_columns(proof, &groups, err);
+    }
+    if (result == 0) {
         s_make_groups(&groups);
         *ret_groups = groups;
     } else {

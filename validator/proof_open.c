@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/sql_has.h"
 #include "common/sql_text.h"
 #include "validator/database.h"
 #include "validator/proof_state.h"
@@ -83,20 +84,8 @@ static int s_prepare(pr_proof_t *proof, pr_error_t *err) {
         &proof->rejects, err);
 }
 
-/* Whether the target has a table. 1, 0, <0. */
-static int s_has_table(pr_proof_t *proof, const char *table, pr_error_t *err) {
-    sqlite3_stmt *statement = NULL;
-    int result = pr_database_prepare(
-        proof->db, proof->path,
-        sqlite3_mprintf("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = %Q", table), &statement, err);
-    if (result == 0)
-        result = pr_database_step(proof->db, proof->path, statement, err);
-    sqlite3_finalize(statement);
-    return result;
-}
-
 static int s_look_for_books(pr_proof_t *proof, pr_error_t *err) {
-    int has = s_has_table(proof, "pvrelay_made", err);
+    int has = pr_sql_has_table(proof->db, "pvrelay_made", err);
     proof->made.known = has > 0;
     return has < 0 ? has : 0;
 }

@@ -47,6 +47,7 @@
 #include "common/migrate.h"
 #include "common/reject.h"
 #include "common/sql_busy.h"
+#include "common/sql_has.h"
 #include "common/sql_open.h"
 #include "writer/target_apply.h"
 #include "writer/target_group.h"
@@ -247,20 +248,6 @@ int pr_target_get_ready(pr_target_t *target, pr_error_t *err) {
     return target->wants_undo ? s_keep_undo(target, err) : 0;
 }
 
-/* Does it hold our books? Returns 1, 0 or <0. */
-static int s_has_books(pr_target_t *target, pr_error_t *err) {
-    sqlite3_stmt *statement = NULL;
-    int step = SQLITE_ERROR;
-    if (sqlite3_prepare_v2(target->db, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'pvrelay_run'", -1,
-                           &statement, NULL) == SQLITE_OK)
-        step = sqlite3_step(statement);
-    int result = step == SQLITE_ROW ? 1 : 0;
-    if (step != SQLITE_ROW && step != SQLITE_DONE)
-        result = pr_target_fail(target, err, "looking for the books");
-    sqlite3_finalize(statement);
-    return result;
-}
-
 /*  What is there? A file that is not, an empty one, and a HUB that has never seen us stay as they are until a run begins:
  *  an export that is refused leaves no trace. What can be refused at once is. */
 static int s_look(pr_target_t *target, pr_error_t *err) {
@@ -271,7 +258,7 @@ static int s_look(pr_target_t *target, pr_error_t *err) {
     int result = s_connect(target, err);
     if (result == 0)
         result = pr_migrate_state(target->db, &state, err);
-    int books = result == 0 ? s_has_books(target, err) : result;
+    int books = result == 0 ? pr_sql_has_table(target->db, "pvrelay_run", err) : result;
     if (books < 0)
         return books;
     if (books == 0 && state == PR_MIGRATE_ADOPTED)
