@@ -359,7 +359,7 @@ static int s_no_raw(void *context, uint64_t offset, uint32_t length, pr_value_t 
     (void)context;
     (void)length;
     (void)ret_raw;
-    return pr_error_set(err, PR_E_INTERNAL, "the target rejects the record at %llu", (unsigned long long)offset);
+    return pr_error_set(err, PR_E_INTERNAL, "the target rejects the record at byte %llu", (unsigned long long)offset);
 }
 
 static void s_commit(micro_t *self, micro_batch_t *batch) {

@@ -65,8 +65,8 @@ typedef struct {
 /*  Note an error. The first one wins: an error already noted stays.
  *
  *  err (may be NULL): where to note it. code: not PR_E_OK. format: printf's; the text says what, where
- *  (file:offset, ordinal, stream, field) and what to do next; what is in it of others is escaped, and too long a text
- *  loses its middle (common/text.h).
+ *  (file:line; of an export byte or record, see common/position.h; stream, field) and what to do next; what is in it of
+ *  others is escaped, and too long a text loses its middle (common/text.h).
  *  Returns -code, so that a function can `return pr_error_set(...)`.
  */
 int pr_error_set(pr_error_t *err, pr_error_code_t code, const char *format, ...) __attribute__((format(printf, 3, 4)));

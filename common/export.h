@@ -50,8 +50,9 @@ typedef bool pr_export_progress_fn(void *context, uint64_t done_bytes, uint64_t 
 
 /*  Scan a whole file, in bounded memory (the largest record, at most PR_RECORD_MAX_BYTES, plus 4 MiB) at memory-like
  *  speed: its structure, its digest, its result sets. Reads values only where a result set's stream, `success` and
- *  `error` are decided. Errors, with file:offset and what to do: -PR_E_UNREADABLE, -PR_E_MALFORMED, -PR_E_TRUNCATED,
- *  -PR_E_NOT_DATA, -PR_E_UNKNOWN_STREAM, -PR_E_INTERRUPTED. ret_export: *returns new*; untouched on failure. */
+ *  `error` are decided. Errors, with file, byte, line and what to do: -PR_E_UNREADABLE, -PR_E_MALFORMED,
+ *  -PR_E_TRUNCATED, -PR_E_NOT_DATA, -PR_E_UNKNOWN_STREAM, -PR_E_INTERRUPTED. ret_export: *returns new*; untouched on
+ *  failure. */
 int pr_export_scan(const char *path, const pr_mapping_t *mapping, pr_export_progress_fn *progress, void *context,
                    pr_export_t **ret_export, pr_error_t *err);
 void pr_export_destroy(pr_export_t **export);

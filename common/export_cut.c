@@ -138,7 +138,7 @@ static int s_read_records(pr_cutter_t *self, const pr_result_set_t *set, uint64_
         count = pr_export_slice(data, wanted, self->slices, max, &used);
         if (count == 0 && whole)
             return pr_error_set(err, PR_E_SOURCE_CHANGED,
-                                "%s:%" PRIu64 ": no longer holds the record it held when it was looked through", path,
+                                PR_AT_BYTE ": no longer holds the record it held when it was looked through", path,
                                 offset);
         if (count > 0)
             memmove(data, data + self->slices[0].offset, wanted - self->slices[0].offset);
@@ -159,14 +159,14 @@ int pr_cutter_cut(pr_cutter_t *self, pr_position_t at, size_t bytes, pr_cut_room
     uint64_t left = 0;
     const pr_result_set_t *set = s_find_set(self, at.source, at.ordinal, &left);
     if (set == NULL)
-        return pr_error_set(err, PR_E_INTERNAL, "%s: no record %" PRIu64, source->path, at.ordinal);
+        return pr_error_set(err, PR_E_INTERNAL, "%s: no record %" PRIu64, source->path, pr_record_number(at.ordinal));
     int result = s_open_file(self, self->places[at.source].export, err);
     if (result < 0)
         return result;
     uint64_t offset = at.offset > set->begin ? at.offset : set->begin;
     if (offset >= set->end)
-        return pr_error_set(err, PR_E_SOURCE_CHANGED, "%s:%" PRIu64 ": the position lies behind its records",
-                            source->path, offset);
+        return pr_error_set(err, PR_E_SOURCE_CHANGED, PR_AT_BYTE ": the position lies behind its records", source->path,
+                            offset);
     pr_cut_t cut = {.stream = set->stream, .range = {.source = at.source, .first = at.ordinal}};
     size_t max = left < s_slices_max ? (size_t)left : s_slices_max;
     result = s_read_records(self, set, offset, bytes, max, room, context, &cut, err);

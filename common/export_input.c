@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "common/alloc.h"
+#include "common/position.h"
 
 enum { PROGRESS_BYTES = 16 << 20 };
 
@@ -105,8 +106,8 @@ int pr_input_fill(pr_input_t *input, pr_error_t *err) {
         got = read(input->fd, input->data + input->end, input->chunk);
     } while (got < 0 && errno == EINTR);
     if (got < 0) {
-        return pr_error_set(err, PR_E_UNREADABLE, "%s:%llu: cannot be read: %s", input->path,
-                            (unsigned long long)(input->base + input->end), strerror(errno));
+        return pr_error_set(err, PR_E_UNREADABLE, PR_AT_BYTE ": cannot be read: %s", input->path,
+                            input->base + input->end, strerror(errno));
     }
     (void)XXH3_64bits_update(input->hash, input->data + input->end, (size_t)got);
     input->end += (size_t)got;
@@ -166,6 +167,6 @@ int pr_input_fail(const pr_input_t *input, pr_error_code_t code, uint64_t offset
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return pr_error_set(err, code, "%s:%llu (line %llu): %s", input->path, (unsigned long long)offset,
-                        (unsigned long long)s_line(input, offset), text);
+    return pr_error_set(err, code, PR_AT_BYTE " (line %" PRIu64 "): %s", input->path, offset, s_line(input, offset),
+                        text);
 }

@@ -55,8 +55,8 @@ static inline uint64_t pr_input_offset(const pr_input_t *input) {
     return input->base + input->at;
 }
 
-/*  Note an error at a place: "path:offset (line N): text". The line is counted now, by reading the file again up to
- *  there. Returns -code. */
+/*  Note an error at a place: "path, byte OFFSET (line N): text". The line is counted now, by reading the file again up
+ *  to there. Returns -code. */
 int pr_input_fail(const pr_input_t *input, pr_error_code_t code, uint64_t offset, pr_error_t *err, const char *format,
                   ...) __attribute__((format(printf, 5, 6)));
 

@@ -3,8 +3,13 @@
 #ifndef PR_POSITION_H
 #define PR_POSITION_H
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/*  How people are told of a byte of an export, its path and offset: "modules.json, byte 660". What stands behind a
+ *  colon is a line, as compilers have it. */
+#define PR_AT_BYTE "%s, byte %" PRIu64
 
 /*  A place between two records: `ordinal` records of source `source` lie before it; `offset` is the byte after
  *  the last of them in the file (0 before the first).
@@ -38,7 +43,8 @@ int pr_position_compare(pr_position_t a, pr_position_t b);
 /*  Judge a range against the committed position. `at` must be normal (see below). */
 pr_range_relation_t pr_range_relation(pr_range_t range, pr_position_t at);
 
-/* The place after the range's last record. */
+/* The place before the range's first record, and the one after its last. */
+pr_position_t pr_range_begin(pr_range_t range);
 pr_position_t pr_range_end(pr_range_t range);
 
 /*  Normalise: while `at` stands at the end of a source, move it to the start of the next one.
@@ -48,5 +54,18 @@ pr_position_t pr_position_normalise(pr_position_t at, const uint64_t *records, u
 
 /* Records that lie before `at`, over all sources. */
 uint64_t pr_position_records_before(pr_position_t at, const uint64_t *records, uint32_t sources);
+
+/* What people call the record with that ordinal: they count from 1. */
+static inline uint64_t pr_record_number(uint64_t ordinal) {
+    return ordinal + 1;
+}
+
+/*  A place, by value, as people are told of it: "source 2, record 8, byte 660", the record being the one behind it.
+ *  They count sources from 1 as well; the byte is an offset. */
+typedef struct {
+    char text[80];
+} pr_position_text_t;
+
+pr_position_text_t pr_position_text(pr_position_t at);
 
 #endif

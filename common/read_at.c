@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/position.h"
+
 int pr_read_at(int file, const char *path, void *data, size_t size, uint64_t offset, pr_error_t *err) {
     size_t done = 0;
     while (done < size) {
@@ -13,9 +15,8 @@ int pr_read_at(int file, const char *path, void *data, size_t size, uint64_t off
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return pr_error_set(err, got < 0 ? PR_E_UNREADABLE : PR_E_SOURCE_CHANGED, "%s:%llu: %s", path,
-                                (unsigned long long)(offset + done),
-                                got < 0 ? strerror(errno) : "the file has become shorter");
+            return pr_error_set(err, got < 0 ? PR_E_UNREADABLE : PR_E_SOURCE_CHANGED, PR_AT_BYTE ": %s", path,
+                                offset + done, got < 0 ? strerror(errno) : "the file has become shorter");
         done += (size_t)got;
     }
     return 0;

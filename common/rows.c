@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/position.h"
 #include "common/utf8.h"
 
 enum { S_NOTES_MAX = 4096 };
@@ -507,7 +508,7 @@ int pr_rows_reader_next(pr_rows_reader_t *reader, pr_rows_record_t *ret_record, 
         reader->cursor.at = at; /* asked again, it fails again */
         return pr_error_set(err, PR_E_PROTOCOL,
                             "rows payload of %zu bytes for stream %s: record %llu at byte %zu is malformed",
-                            reader->size, reader->stream->name, (unsigned long long)reader->ordinal,
+                            reader->size, reader->stream->name, (unsigned long long)pr_record_number(reader->ordinal),
                             reader->size - (size_t)(reader->cursor.end - at));
     }
     reader->ordinal++;

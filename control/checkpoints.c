@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/json.h"
+#include "common/position.h"
 #include "control/command.h"
 #include "control/format.h"
 #include "control/options.h"
@@ -71,8 +72,8 @@ static char *s_what(const pr_point_t *point) {
     if (point->finish)
         return pr_xstrdup("end of run");
     if (point->records == 1)
-        return pr_xasprintf("%s %s", point->stream, pr_format_count(point->first_ordinal + 1).text);
-    return pr_xasprintf("%s %s-%s", point->stream, pr_format_count(point->first_ordinal + 1).text,
+        return pr_xasprintf("%s %s", point->stream, pr_format_count(pr_record_number(point->first_ordinal)).text);
+    return pr_xasprintf("%s %s-%s", point->stream, pr_format_count(pr_record_number(point->first_ordinal)).text,
                         pr_format_count(point->first_ordinal + point->records).text);
 }
 

@@ -9,6 +9,7 @@
 
 #include "common/alloc.h"
 #include "common/json_record.h"
+#include "common/position.h"
 #include "common/suggest.h"
 #include "common/text.h"
 #include "control/format.h"
@@ -194,7 +195,7 @@ static int s_read_set(pr_inspection_t *self, int file, const char *path, const p
         size_t want = set->end - at < room ? (size_t)(set->end - at) : room;
         ssize_t size = pread(file, data, want, (off_t)at);
         if (size <= 0) {
-            result = pr_error_set(err, PR_E_UNREADABLE, "%s:%" PRIu64 ": %s", path, at,
+            result = pr_error_set(err, PR_E_UNREADABLE, PR_AT_BYTE ": %s", path, at,
                                   size < 0 ? strerror(errno) : "the file became shorter while it was read");
             break;
         }
@@ -205,8 +206,8 @@ static int s_read_set(pr_inspection_t *self, int file, const char *path, const p
                           pr_export_null_text(set, PR_NULL_TEXT_AUTO));
         at += used;
         if (count == 0 && room >= 2 * (size_t)PR_RECORD_MAX_BYTES)
-            result = pr_error_set(err, PR_E_MALFORMED, "%s:%" PRIu64 ": no record begins here; did the file change?",
-                                  path, at);
+            result =
+                pr_error_set(err, PR_E_MALFORMED, PR_AT_BYTE ": no record begins here; did the file change?", path, at);
         else if (count == 0 && (size_t)size < room)
             break; /* what follows the last record */
         if (count == 0 && result == 0) {

@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/json.h"
+#include "common/position.h"
 #include "common/text.h"
 #include "common/utf8.h"
 #include "control/command.h"
@@ -23,10 +24,10 @@ const char pr_usage_rejects[] =
     "  --all         also those that were tried again since, and those of runs that were given up or rolled back\n"
     "  --json        as JSON: {\"rejects\": [{\"reject\", \"run\", \"reason\", \"stream\", \"path\", \"offset\", "
     "\"length\",\n"
-    "                \"ordinal\", \"field\", \"detail\", \"raw\", \"retried_by\", \"rolled_back\"}]}; a raw record "
-    "that is "
-    "not\n"
-    "                UTF-8 stands as hexadecimal digits in \"raw_hex\", with \"raw\" null\n";
+    "                \"ordinal\", \"field\", \"detail\", \"raw\", \"retried_by\", \"rolled_back\"}]}; record 1 "
+    "has\n"
+    "                ordinal 0; a raw record that is not UTF-8 stands as hexadecimal digits in \"raw_hex\", with "
+    "\"raw\" null\n";
 
 /* ?1: run number, NULL for all; ?2: 1 to leave out what is settled. */
 static const char S_SQL_REJECTS[] = "SELECT j.reject, j.run, j.reason, j.stream, coalesce(s.path, ''), j.\"offset\", "
@@ -120,8 +121,8 @@ static void s_print_reject(const pr_rejects_t *rejects, sqlite3_stmt *row) {
     printf("reject %lld, run %lld%s: %s in %s%s%s%s%s\n", (long long)sqlite3_column_int64(row, C_REJECT),
            (long long)run, s_rolled_back(rejects, run) ? " (rolled back)" : "", reason.text, stream.text,
            *field.text != '\0' ? "." : "", field.text, *detail != '\0' ? ": " : "", detail);
-    printf("  %s:%lld, record %lld", path.text, (long long)sqlite3_column_int64(row, C_OFFSET),
-           (long long)sqlite3_column_int64(row, C_ORDINAL));
+    printf("  " PR_AT_BYTE ", record %" PRIu64, path.text, (uint64_t)sqlite3_column_int64(row, C_OFFSET),
+           pr_record_number((uint64_t)sqlite3_column_int64(row, C_ORDINAL)));
     if (sqlite3_column_type(row, C_RETRIED) != SQLITE_NULL)
         printf(", tried again by run %lld", (long long)sqlite3_column_int64(row, C_RETRIED));
     printf("\n  %s\n", record);

@@ -6,6 +6,7 @@
 
 #include "common/alloc.h"
 #include "common/hint.h"
+#include "common/position.h"
 #include "control/markdown.h"
 #include "control/report.h"
 
@@ -600,7 +601,7 @@ static const char *s_example(pr_writer_t *writer, const pr_report_finding_t *fin
     if (*finding->path == '\0')
         return detail;
     const char *place = S_SAY(writer, PR_S_PLACE_RECORD, pr_page_code_whole(&writer->page, finding->path),
-                              s_count(writer, finding->ordinal));
+                              s_count(writer, pr_record_number(finding->ordinal)));
     return *detail != '\0' ? S_KEEP(writer, "%s (%s)", detail, place) : place;
 }
 
@@ -639,15 +640,18 @@ static void s_write_findings(pr_writer_t *writer) {
     pr_page_table_end(&writer->page);
 }
 
+/* A byte of an export. */
+static const char *s_place(pr_writer_t *writer, const char *path, uint64_t offset) {
+    return pr_page_keep(&writer->page,
+                        pr_string_byte(writer->language, pr_page_code_whole(&writer->page, path), offset));
+}
+
 /* ---- rejects ---- */
 
 static void s_write_reject(pr_writer_t *writer, const pr_report_reject_t *reject) {
     const char *sentence = pr_string_reject(writer->language, reject->reason);
     const char *detail = s_detail(writer, reject->detail);
-    const char *place =
-        *reject->path != '\0'
-            ? pr_page_code_whole(&writer->page, S_KEEP(writer, "%s:%" PRIu64, reject->path, reject->offset))
-            : "";
+    const char *place = *reject->path != '\0' ? s_place(writer, reject->path, reject->offset) : "";
     pr_page_table_row(&writer->page, 5,
                       (const char *[]){s_count(writer, reject->count), s_code(writer, reject->reason),
                                        s_where(writer, reject->stream, reject->field), sentence != NULL ? sentence : "",
@@ -691,10 +695,9 @@ static void s_write_rejects(pr_writer_t *writer) {
 
 static void s_write_failure(pr_writer_t *writer, const pr_report_failure_t *failure) {
     const char *sentence = pr_string_failure(writer->language, failure->kind);
-    const char *place =
-        *failure->path != '\0' && strcmp(failure->kind, "whole") != 0
-            ? pr_page_code_whole(&writer->page, S_KEEP(writer, "%s:%" PRIu64, failure->path, failure->offset))
-            : "";
+    const char *place = *failure->path != '\0' && strcmp(failure->kind, "whole") != 0
+                            ? s_place(writer, failure->path, failure->offset)
+                            : "";
     pr_page_table_row(&writer->page, 7,
                       (const char *[]){sentence != NULL ? sentence : s_code(writer, failure->kind),
                                        s_code(writer, failure->table), s_code(writer, failure->key),

@@ -11,6 +11,7 @@
 #include "common/alloc.h"
 #include "common/daemon.h"
 #include "common/json.h"
+#include "common/position.h"
 #include "common/text.h"
 #include "control/command.h"
 #include "control/format.h"
@@ -74,6 +75,7 @@ static void s_listen(pr_status_t *status) {
 /* ---- printing ---- */
 
 static void s_print_run(const pr_ledger_run_t *run) {
+    const pr_position_t at = {.source = (uint32_t)run->source, .ordinal = run->ordinal, .offset = run->offset};
     printf("run %" PRId64 "  %s  %s", run->number, pr_ledger_state(run), run->started_at);
     if (*run->ended_at != '\0')
         printf(" to %s", run->ended_at);
@@ -85,11 +87,10 @@ static void s_print_run(const pr_ledger_run_t *run) {
            pr_format_progress(run->records, run->total).text, pr_format_count(run->written).text,
            pr_format_count(run->unchanged).text, pr_format_count(run->rejected).text,
            pr_format_count(run->validated).text);
-    printf("  position: source %" PRIu64 ", record %" PRIu64 ", byte %" PRIu64 "; %s checkpoints, newest %" PRId64
-           ", %s without verdict; %s failures; %s rejects open\n",
-           run->source, run->ordinal, run->offset, pr_format_count(run->checkpoints).text, run->checkpoint,
-           pr_format_count(run->unvalidated).text, pr_format_count(run->failures).text,
-           pr_format_count(run->rejects_open).text);
+    printf("  position: %s; %s checkpoints, newest %" PRId64 ", %s without verdict; %s failures; %s rejects open\n",
+           run->source > 0 && run->records >= run->total ? "the end" : pr_position_text(at).text,
+           pr_format_count(run->checkpoints).text, run->checkpoint, pr_format_count(run->unvalidated).text,
+           pr_format_count(run->failures).text, pr_format_count(run->rejects_open).text);
     if (*run->error != '\0')
         printf("  stopped: %s\n", run->error);
     if (*run->rolled_back_at != '\0')

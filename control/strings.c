@@ -2,6 +2,7 @@
 /* The table of strings at work: putting in arguments, and numbers as each language writes them. */
 #include "control/strings.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -150,6 +151,12 @@ char *pr_string_format(pr_report_language_t language, pr_string_t string, ...) {
     }
     fclose(out);
     return result;
+}
+
+char *pr_string_byte(pr_report_language_t language, const char *path, uint64_t offset) {
+    char digits[24];
+    snprintf(digits, sizeof digits, "%" PRIu64, offset);
+    return pr_string_format(language, PR_S_PLACE_BYTE, path, digits, (char *)NULL);
 }
 
 /* ---- details ---- */

@@ -245,6 +245,7 @@ extern const char *const pr_language_words[];
     X(T_WHERE, "Where", "Endroit")                                                                                           \
     X(T_WHAT, "What", "Constat")                                                                                             \
     X(T_EXAMPLE, "First example", "Premier exemple")                                                                         \
+    X(PLACE_BYTE, "{1}, byte {2}", "{1}, octet {2}")                                                                         \
     X(PLACE_RECORD, "{1}, record {2}", "{1}, enregistrement {2}")                                                            \
     X(NO_REJECTS, "None: no record was rejected.", "Aucun : aucun enregistrement n'a été rejeté.")                           \
     X(T_REASON, "Reason", "Motif")                                                                                           \
@@ -369,6 +370,8 @@ typedef enum {
     X("a row that no record of the exports proves", "une ligne qu'aucun enregistrement des exports ne prouve")         \
     X("no second row with the key of", "pas de seconde ligne avec la clé de")                                          \
     X("the first byte of a record", "le premier octet d'un enregistrement")                                            \
+    X("has the row of an earlier record", "a la ligne d'un enregistrement antérieur")                                  \
+    X("is overwritten by", "est remplacé par")                                                                         \
     X("bytes, from byte", "octets, à partir de l'octet")                                                               \
     X("refers to none", "ne se réfère à aucune")                                                                       \
     X("in the export", "dans l'export")                                                                                \
@@ -383,6 +386,8 @@ typedef enum {
     X("stored", "dans la base")                                                                                        \
     X("no row", "aucune ligne")                                                                                        \
     X("a row", "une ligne")                                                                                            \
+    X("record", "enregistrement")                                                                                      \
+    X("byte", "octet")                                                                                                 \
     X("rows", "lignes")                                                                                                \
     X("row", "ligne")                                                                                                  \
     X("none", "aucune")                                                                                                \
@@ -394,6 +399,9 @@ const char *pr_string(pr_report_language_t language, pr_string_t string);
 
 /*  A string with its arguments put in: texts, as many as it has places for, then NULL. *Returns new*. */
 char *pr_string_format(pr_report_language_t language, pr_string_t string, ...) __attribute__((sentinel));
+
+/* A byte of an export: "modules.json, byte 660". Its digits stand together, to be pasted. *Returns new*. */
+char *pr_string_byte(pr_report_language_t language, const char *path, uint64_t offset);
 
 /* The sentence that goes with a word of the books, or NULL. Static. */
 const char *pr_string_reject(pr_report_language_t language, const char *reason);

@@ -195,7 +195,7 @@ static void s_print_failure(const pr_printer_t *printer, const pr_report_failure
     free(stored);
     free(expected);
     if (failure->checkpoint > 0) {
-        char *place = pr_xasprintf("%s:%" PRIu64, failure->path, failure->offset);
+        char *place = pr_string_byte(printer->language, failure->path, failure->offset);
         char *checkpoint = pr_xasprintf("%" PRId64, failure->checkpoint);
         fputc(' ', printer->out);
         S_SAY(printer, PR_S_SHORT_PLACE, place, checkpoint);

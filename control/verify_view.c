@@ -115,9 +115,11 @@ static void s_print_failures(const pr_report_t *report, pr_report_language_t lan
             pr_string_format(language, PR_S_SHORT_EXPECTED, failure->expected, failure->stored, (char *)NULL);
         fprintf(out, "  %s:%s%s%s%s%s%s", failure->kind, *failure->table != '\0' ? " " : "", failure->table,
                 *failure->key != '\0' ? " " : "", failure->key, column, values);
-        if (s_has_place(failure))
-            fprintf(out, " (%s:%" PRIu64 ")", failure->path, failure->offset);
+        char *place = s_has_place(failure) ? pr_string_byte(language, failure->path, failure->offset) : NULL;
+        if (place != NULL)
+            fprintf(out, " (%s)", place);
         fputc('\n', out);
+        free(place);
         free(column);
         free(values);
     }

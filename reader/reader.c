@@ -33,6 +33,7 @@
 #include "common/alloc.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/position.h"
 #include "reader/batch.h"
 
 enum { s_repeat_ms = 250, s_resend_max_ms = 30000 };
@@ -103,8 +104,7 @@ static void s_window_shift(pr_reader_t *self, pr_position_t committed) {
 static void s_go_back(pr_reader_t *self, int64_t now_ms) {
     if (self->window_count > 0 || self->has_ready) {
         self->daemon->counters.resends++;
-        pr_log(PR_LOG_INFO, "going back to source %u, record %llu", self->committed.source,
-               (unsigned long long)self->committed.ordinal);
+        pr_log(PR_LOG_INFO, "going back to %s", pr_position_text(self->committed).text);
     }
     s_drop_ready(self);
     self->window_count = 0;

@@ -331,7 +331,7 @@ static bool s_reject_malformed(pr_transformer_t *self, const char *record, size_
                  slip != NULL   ? (int)strlen(slip)
                  : near != NULL ? (int)(near - why.text)
                                 : (int)strlen(why.text),
-                 slip != NULL ? slip : why.text, why.position + 1);
+                 slip != NULL ? slip : why.text, why.position);
         reject->detail = reject->detail_text;
     }
     json_decref(json);

@@ -19,6 +19,7 @@
 #include "common/json_record.h"
 #include "common/log.h"
 #include "common/outbox.h"
+#include "common/position.h"
 #include "transformer/transform.h"
 
 typedef struct {
@@ -117,8 +118,8 @@ static int s_on_batch(pr_transformer_stage_t *self, pr_inbound_t *inbound, pr_er
                            (size_t)(batch->end - batch->begin), self->slices, batch->count, &rows, &counts);
     if (result < 0) {
         msgpack_sbuffer_destroy(&rows);
-        return pr_error_set(err, PR_E_INTERNAL, "source %u, record %llu: the batch could not be transformed",
-                            batch->source, (unsigned long long)batch->first);
+        return pr_error_set(err, PR_E_INTERNAL, "the batch from %s could not be transformed",
+                            pr_position_text((pr_position_t){batch->source, batch->first, batch->begin}).text);
     }
     s_count(self, batch, &counts);
     pr_message_t message = {.id = PR_MSG_ROWS,

@@ -27,6 +27,7 @@
 #include <xxhash.h>
 
 #include "common/alloc.h"
+#include "common/position.h"
 #include "common/sql_text.h"
 #include "validator/database.h"
 #include "validator/proof_state.h"
@@ -143,15 +144,15 @@ static int s_walk(pr_walk_t *walk, pr_error_t *err) {
 static void s_fail_record(pr_walk_t *walk, const char *problem) {
     char key[40];
     char expected[S_PROBLEM_BYTES + 16];
-    pr_pending_place_t place = pr_walk_place(walk);
-    snprintf(key, sizeof key, "ordinal=%" PRIu64, place.ordinal);
+    pr_position_t place = pr_walk_place(walk);
+    snprintf(key, sizeof key, "record=%" PRIu64, pr_record_number(place.ordinal));
     snprintf(expected, sizeof expected, "a reject: %s", problem);
     pr_walk_fail(walk, "", key, "", expected, "accepted", place.offset);
 }
 
 /* Compare a record; what it fails with is in proof->scratch. */
 static int s_compare(pr_walk_t *walk, const pr_value_t *values, bool again, pr_error_t *err) {
-    pr_pending_place_t place = pr_walk_place(walk);
+    pr_position_t place = pr_walk_place(walk);
     pr_inverse_record_t record = {
         .values = values, .source = place.source, .ordinal = place.ordinal, .offset = place.offset, .again = again};
     if (walk->proof->scratch->failures_total > 0)
@@ -441,7 +442,7 @@ typedef struct {
 static int s_on_read(pr_walk_t *walk, const pr_value_t *values, const char *problem, pr_error_t *err) {
     (void)problem;
     const s_reader_t *reader = walk->context;
-    pr_pending_place_t place = pr_walk_place(walk);
+    pr_position_t place = pr_walk_place(walk);
     return values == NULL ? 0 : reader->fn(reader->context, values, place.source, place.ordinal, place.offset, err);
 }
 
@@ -460,9 +461,8 @@ static int s_checkpoint_of(pr_proof_t *proof, pr_range_t range, int64_t *ret_che
     if (result > 0)
         *ret_checkpoint = sqlite3_column_int64(statement, 0);
     else if (result == 0)
-        result = pr_error_set(err, PR_E_TARGET,
-                              "%s: has no checkpoint that begins with record %" PRIu64 " of source %" PRIu32,
-                              proof->path, range.first, range.source);
+        result = pr_error_set(err, PR_E_TARGET, "%s: has no checkpoint that begins at %s", proof->path,
+                              pr_position_text(pr_range_begin(range)).text);
     sqlite3_finalize(statement);
     return result < 0 ? result : 0;
 }

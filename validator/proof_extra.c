@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows of the target that no record of the exports proves, named one by one. */
+#include "common/position.h"
 #include "validator/proof.h"
 
 /*  DESIGN
@@ -238,9 +239,9 @@ static void s_note_repetition(s_search_t *search, const pr_value_t *values, uint
     char key[1000];
     if (search->repeated++ > 0)
         return;
-    snprintf(search->repeated_detail, sizeof search->repeated_detail,
-             "%s: source %" PRIu32 ", record %" PRIu64 " (byte %" PRIu64 ") has the row of an earlier record",
-             pr_inverse_key(search->groups->stream, values, key, sizeof key), source, ordinal, offset);
+    snprintf(search->repeated_detail, sizeof search->repeated_detail, "%s: %s has the row of an earlier record",
+             pr_inverse_key(search->groups->stream, values, key, sizeof key),
+             pr_position_text((pr_position_t){source, ordinal, offset}).text);
     search->repeated_source = source;
     search->repeated_ordinal = ordinal;
 }

@@ -19,13 +19,14 @@
 #include <xxhash.h>
 
 #include "common/alloc.h"
+#include "common/position.h"
 #include "validator/inverse.h"
 
 enum { S_MAX = 100000, S_SLOTS = 1 << 15, S_KEY_BYTES = 512 };
 
 typedef struct {
     XXH128_hash_t key;
-    pr_pending_place_t place;
+    pr_position_t place;
     uint64_t by_kind[PR_FAILURE_KINDS]; /* its failures */
     bool settled;
     uint32_t next; /* of the same slot: index + 1; 0: none */
@@ -93,7 +94,7 @@ static uint32_t *s_slot(const pr_pending_t *pending, XXH128_hash_t key) {
     return &pending->slots[key.low64 % S_SLOTS];
 }
 
-void pr_pending_add(pr_pending_t *pending, const pr_value_t *values, pr_pending_place_t place,
+void pr_pending_add(pr_pending_t *pending, const pr_value_t *values, pr_position_t place,
                     const uint64_t by_kind[PR_FAILURE_KINDS]) {
     if (pending->count == S_MAX)
         return;
@@ -134,16 +135,14 @@ char *pr_pending_fields(const pr_pending_t *pending, char *buffer, size_t size) 
 }
 
 static void s_report(const pr_pending_t *pending, const s_record_t *record, const pr_value_t *values,
-                     pr_pending_place_t place, pr_proof_list_t *list) {
+                     pr_position_t place, pr_proof_list_t *list) {
     char key[S_KEY_BYTES];
     char detail[S_KEY_BYTES + 256];
     char field[256];
     pr_pending_fields(pending, field, sizeof field);
-    snprintf(detail, sizeof detail,
-             "%s: source %" PRIu32 ", record %" PRIu64 " (byte %" PRIu64 ") is overwritten by source %" PRIu32
-             ", record %" PRIu64 " (byte %" PRIu64 ")",
-             pr_inverse_key(pending->stream, values, key, sizeof key), record->place.source, record->place.ordinal,
-             record->place.offset, place.source, place.ordinal, place.offset);
+    snprintf(detail, sizeof detail, "%s: %s is overwritten by %s",
+             pr_inverse_key(pending->stream, values, key, sizeof key), pr_position_text(record->place).text,
+             pr_position_text(place).text);
     pr_finding_t finding = {.kind = "duplicate_key",
                             .stream = pending->stream->name,
                             .field = field,
@@ -154,17 +153,13 @@ static void s_report(const pr_pending_t *pending, const s_record_t *record, cons
     pr_proof_list_add_finding(list, &finding);
 }
 
-bool pr_pending_is_later(pr_pending_place_t a, pr_pending_place_t b) {
-    return a.source > b.source || (a.source == b.source && a.ordinal > b.ordinal);
-}
-
-uint64_t pr_pending_settle(pr_pending_t *pending, const pr_value_t *values, pr_pending_place_t place,
+uint64_t pr_pending_settle(pr_pending_t *pending, const pr_value_t *values, pr_position_t place,
                            pr_proof_list_t *list) {
     XXH128_hash_t key = s_hash(pending, values);
     uint64_t settled = 0;
     for (uint32_t at = *s_slot(pending, key); at != 0; at = pending->records[at - 1].next) {
         s_record_t *record = &pending->records[at - 1];
-        if (record->settled || !XXH128_isEqual(record->key, key) || !pr_pending_is_later(place, record->place))
+        if (record->settled || !XXH128_isEqual(record->key, key) || pr_position_compare(place, record->place) <= 0)
             continue;
         pr_proof_list_remove(list, record->place.source, record->place.offset, record->by_kind);
         s_report(pending, record, values, place, list);

@@ -9,6 +9,7 @@
 
 #include "common/failure.h"
 #include "common/mapping.h"
+#include "common/position.h"
 #include "common/value.h"
 
 typedef struct pr_pending pr_pending_t;
@@ -19,19 +20,10 @@ void pr_pending_destroy(pr_pending_t **pending);
 void pr_pending_clear(pr_pending_t *pending);
 size_t pr_pending_count(const pr_pending_t *pending);
 
-/* A record's place. */
-typedef struct {
-    uint32_t source;
-    uint64_t ordinal;
-    uint64_t offset;
-} pr_pending_place_t;
-
-/* Note a record and how many failures of each kind were added to the list. When there are very many, no more are noted. */
-void pr_pending_add(pr_pending_t *pending, const pr_value_t *values, pr_pending_place_t place,
+/*  Note a record, the place it begins at, and how many failures of each kind were added to the list. When there are very
+ *  many, no more are noted. */
+void pr_pending_add(pr_pending_t *pending, const pr_value_t *values, pr_position_t place,
                     const uint64_t by_kind[PR_FAILURE_KINDS]);
-
-/* Does place a come after b in the exports? */
-bool pr_pending_is_later(pr_pending_place_t a, pr_pending_place_t b);
 
 /* The stream's key fields, for findings about keys: "audit_token, module_id". Returns buffer. */
 char *pr_pending_fields(const pr_pending_t *pending, char *buffer, size_t size);
@@ -41,7 +33,6 @@ bool pr_pending_has(const pr_pending_t *pending, const pr_value_t *values);
 
 /*  This record, which comes later, is what is stored: the noted ones with its key are findings duplicate_key then, and
  *  their failures are taken out of the list. Returns how many failures. */
-uint64_t pr_pending_settle(pr_pending_t *pending, const pr_value_t *values, pr_pending_place_t place,
-                           pr_proof_list_t *list);
+uint64_t pr_pending_settle(pr_pending_t *pending, const pr_value_t *values, pr_position_t place, pr_proof_list_t *list);
 
 #endif

@@ -28,7 +28,7 @@ enum { PR_TALLY_VALUES = 16 };
 /* Tallies of a group that are not in the list yet. Values are borrowed from the bytes that are walked. */
 typedef struct {
     pr_value_t group;
-    pr_pending_place_t place; /* of the group's first record */
+    pr_position_t place; /* of the group's first record */
     pr_value_t values[PR_TALLY_VALUES];
     uint64_t counts[PR_TALLY_VALUES];
     uint64_t rows[PR_TALLY_VALUES]; /* checksums of the rows that the records were found to be */

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/position.h"
 #include "common/sql_text.h"
 #include "validator/database.h"
 #include "validator/legacy.h"
@@ -92,16 +93,16 @@ int pr_proof_load(pr_proof_t *proof, pr_range_t range, uint64_t at, pr_error_t *
 
 int pr_proof_check_range(const pr_proof_t *proof, const char *who, pr_range_t range, pr_error_t *err) {
     if (range.source >= proof->sources_count || proof->sources[range.source].stream < 0)
-        return pr_error_set(err, PR_E_PROTOCOL, "%s of source %" PRIu32 ", which there is not", who, range.source);
+        return pr_error_set(err, PR_E_PROTOCOL, "%s of source %" PRIu32 ", which there is not", who, range.source + 1);
     const pr_proof_source_t *source = &proof->sources[range.source];
     if (range.count == 0 || range.begin >= range.end || range.end > source->size ||
         range.end - range.begin > S_RANGE_MAX_BYTES || range.first > source->records ||
         range.count > source->records - range.first)
         return pr_error_set(err, PR_E_PROTOCOL,
-                            "%s of %" PRIu32 " records from %" PRIu64 " in the bytes %" PRIu64 " to %" PRIu64
+                            "%s of %" PRIu32 " records from record %" PRIu64 " on in the bytes %" PRIu64 " to %" PRIu64
                             " of %s, which has %" PRIu64 " records in %" PRIu64 " bytes",
-                            who, range.count, range.first, range.begin, range.end, source->path, source->records,
-                            source->size);
+                            who, range.count, pr_record_number(range.first), range.begin, range.end, source->path,
+                            source->records, source->size);
     return 0;
 }
 
@@ -119,10 +120,10 @@ void pr_walk_begin(pr_walk_t *walk, pr_proof_t *proof, pr_range_t range, pr_walk
                         .null_text = source->null_text};
 }
 
-pr_pending_place_t pr_walk_place(const pr_walk_t *walk) {
-    return (pr_pending_place_t){.source = walk->range.source,
-                                .ordinal = walk->range.first + walk->records,
-                                .offset = walk->range.begin + walk->at};
+pr_position_t pr_walk_place(const pr_walk_t *walk) {
+    return (pr_position_t){.source = walk->range.source,
+                           .ordinal = walk->range.first + walk->records,
+                           .offset = walk->range.begin + walk->at};
 }
 
 void pr_walk_fail(pr_walk_t *walk, const char *table, const char *key, const char *column, const char *expected,

@@ -42,7 +42,7 @@ void pr_walk_begin(pr_walk_t *walk, pr_proof_t *proof, pr_range_t range, pr_walk
 int pr_walk_go(pr_walk_t *walk, pr_error_t *err);
 
 /* Place of the record at hand. */
-pr_pending_place_t pr_walk_place(const pr_walk_t *walk);
+pr_position_t pr_walk_place(const pr_walk_t *walk);
 
 /* A mismatch into walk->list, unless that is NULL. */
 void pr_walk_fail(pr_walk_t *walk, const char *table, const char *key, const char *column, const char *expected,

@@ -12,6 +12,7 @@
 #include "common/deferred_index.h"
 #include "common/fault.h"
 #include "common/hint.h"
+#include "common/position.h"
 #include "common/sql_text.h"
 #include "writer/target_foreign.h"
 
@@ -387,9 +388,8 @@ static int s_finishable(pr_target_t *target, int64_t run, int64_t *ret_checkpoin
         return result;
     if (state == PR_RUN_ABANDONED || at.source != target->run_sources)
         return pr_error_set(err, PR_E_INTERNAL,
-                            "%s: run %" PRId64 " (%s) cannot finish at source %" PRIu32 " of %" PRIu32
-                            ", record %" PRIu64,
-                            target->path, run, S_STATES[state], at.source, target->run_sources, at.ordinal);
+                            "%s: run %" PRId64 " (%s) cannot finish at %s; it has %" PRIu32 " sources", target->path,
+                            run, S_STATES[state], pr_position_text(at).text, target->run_sources);
     if (state == PR_RUN_STREAMING)
         return 0;
     sqlite3_stmt *statement = pr_target_bound(target, PR_SQL_CHECKPOINT_FINISHED, "i", run);

@@ -45,6 +45,7 @@
 #include "common/fault.h"
 #include "common/lock_wait.h"
 #include "common/migrate.h"
+#include "common/position.h"
 #include "common/reject.h"
 #include "common/sql_busy.h"
 #include "common/sql_has.h"
@@ -439,11 +440,8 @@ static int s_check_range(pr_target_t *target, int64_t run, pr_range_t range, pr_
         return pr_error_set(err, PR_E_PROTOCOL, "%s: run %" PRId64 " takes no batch: it is %s", target->path, run,
                             pr_target_state_word(state));
     if (range.source >= target->run_sources || pr_range_relation(range, at) != PR_RANGE_NEXT)
-        return pr_error_set(err, PR_E_PROTOCOL,
-                            "%s: run %" PRId64 " stands at source %" PRIu32 ", record %" PRIu64 ", offset %" PRIu64
-                            "; a batch from source %" PRIu32 ", record %" PRIu64 ", offset %" PRIu64 " does not follow",
-                            target->path, run, at.source, at.ordinal, at.offset, range.source, range.first,
-                            range.begin);
+        return pr_error_set(err, PR_E_PROTOCOL, "%s: run %" PRId64 " stands at %s; a batch from %s does not follow",
+                            target->path, run, pr_position_text(at).text, pr_position_text(pr_range_begin(range)).text);
     return 0;
 }
 
@@ -529,10 +527,11 @@ static int s_in_records(const pr_target_t *target, int result, uint64_t first, u
     if (result >= 0)
         return result;
     if (first == last)
-        snprintf(records, sizeof records, "record %" PRIu64, first);
+        snprintf(records, sizeof records, "record %" PRIu64, pr_record_number(first));
     else
-        snprintf(records, sizeof records, "records %" PRIu64 " to %" PRIu64, first, last);
-    return pr_error_set(err, cause->code, "source %" PRIu32 " (%s), %s: %s", target->batch.range.source,
+        snprintf(records, sizeof records, "records %" PRIu64 " to %" PRIu64, pr_record_number(first),
+                 pr_record_number(last));
+    return pr_error_set(err, cause->code, "source %" PRIu32 " (%s), %s: %s", target->batch.range.source + 1,
                         target->batch.stream, records, cause->text);
 }
 

@@ -366,7 +366,7 @@ The run took [\d.]+ s\.
         self.assertEqual((done.returncode, done.stderr), (4, ""))
         self.assertIn("\nWhat is stored is not what was exported: 12\n"
                       "  mismatch: el_modules module_id='S1-0', column severity_level: expected 2, stored 3"
-                      " (/x/modules.json:0, checkpoint 2)\n", done.stdout)
+                      " (/x/modules.json, byte 0, checkpoint 2)\n", done.stdout)
         self.assertEqual(done.stdout.count("  mismatch: "), 10)
         self.assertIn("\nComplete, but not what was exported: do not use this target before the failures above are understood.\n",
                       done.stdout)
@@ -418,7 +418,7 @@ Look further: pvrelay inspect {target}; pvrelay status --target {target}
         self.assertEqual(status.stdout.splitlines()[1:], [
             "run 1  rolled back  2025-10-27 10:00:00 to 2025-10-27 10:00:01  0.500 s  replay, mapping el-to-hub  exit code 4",
             "  12 of 12 records (100.0 %): 10 written, 1 unchanged, 1 rejected; 11 validated",
-            "  position: source 0, record 0, byte 0; 4 checkpoints, newest 4, 0 without verdict; 1 failures; 0 rejects open",
+            "  position: source 1, record 1, byte 0; 4 checkpoints, newest 4, 0 without verdict; 1 failures; 0 rejects open",
             "  rolled back on 2025-10-27 10:00:02: what it wrote was taken back"])
         (run,) = json.loads(pvrelay("status", "--target", target, "--json").stdout)["runs"]
         self.assertEqual((run["state"], run["rolled_back_at"], run["sealed_at"], run["rejects_open"]),
@@ -430,7 +430,7 @@ Look further: pvrelay inspect {target}; pvrelay status --target {target}
         listed = pvrelay("rejects", "--target", target, "--run", 1)
         self.assertEqual(listed.stdout, """\
 reject 1, run 1 (rolled back): unknown_value in modules.status: 'OK'
-  /x/modules.json:300, record 3
+  /x/modules.json, byte 300, record 4
   {"status": "OK"}
 1 reject; the run was rolled back: retry-rejects leaves them alone
 """)
@@ -510,11 +510,11 @@ reject 1, run 1 (rolled back): unknown_value in modules.status: 'OK'
     def test_a_fatal_error_ends_the_run_and_is_told_once(self):
         self.fakes.script("reader", "await writer start own-group; await transformer-1 start own-group; await validator start own-group; "
                                     "say <4>pvrelay-reader: a warning; say <6>pvrelay-reader: chatter; "
-                                    "say <3>pvrelay-reader: TRUNCATED: a.json:12: ends early; exit 2")
-        self.fakes.script("transformer-1", "say <5>pvrelay-transformer: the run stops: TRUNCATED: a.json:12: ends early; wait")
+                                    "say <3>pvrelay-reader: TRUNCATED: a.json, byte 12: ends early; exit 2")
+        self.fakes.script("transformer-1", "say <5>pvrelay-transformer: the run stops: TRUNCATED: a.json, byte 12: ends early; wait")
         done = self.fakes.run()
         self.assertEqual((done.returncode, done.stdout, done.stderr),
-                         (2, "", "pvrelay-reader: a warning\npvrelay: TRUNCATED: a.json:12: ends early\n"))
+                         (2, "", "pvrelay-reader: a warning\npvrelay: TRUNCATED: a.json, byte 12: ends early\n"))
         for stage in ("transformer-1", "writer", "validator"):
             self.assertIn(f"{stage} term", self.fakes.log())
 

@@ -185,7 +185,7 @@ class Enemies(unittest.TestCase):
         self.assertGreater(size, 100_000_000)
         os.truncate(exports[1], 100_000_000)
         done = pipeline.run(exports, self.target, "--run-dir", self.run_dir, expect=2)
-        self.assertRegex(done.stderr, r"pvrelay: TRUNCATED: .*/modules\.json:100000000 \(line \d+\): truncated: the file ends inside"
+        self.assertRegex(done.stderr, r"pvrelay: TRUNCATED: .*/modules\.json, byte 100000000 \(line \d+\): truncated: the file ends inside"
                                       r" record \d+ of result set 1.*; export it again")
         tables = pipeline.query(self.target, "SELECT name FROM sqlite_master WHERE name IN ('el_modules', 'pvrelay_run')") \
             if self.target.exists() else []

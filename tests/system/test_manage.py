@@ -165,7 +165,7 @@ class Manage(unittest.TestCase):
         report = self.report(folder)
         self.assertEqual(report["error"]["name"], "TRUNCATED")
         self.assertEqual(report["error"]["exit_code"], 2)
-        self.assertTrue(report["error"]["text"].startswith(f"{exports[1]}:40000 (line 1322): truncated: "), report["error"])
+        self.assertTrue(report["error"]["text"].startswith(f"{exports[1]}, byte 40000 (line 1322): truncated: "), report["error"])
         self.assertEqual((report["verdict"], report["outcome"]), ("incomplete", None))
         self.assertEqual({key: report["run"][key] for key in ("number", "id", "kind", "state", "started_at")},
                          {"number": None, "id": folder.name[7:], "kind": "replay", "state": "failed", "started_at": None})

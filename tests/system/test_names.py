@@ -141,15 +141,23 @@ class Names(unittest.TestCase):
 
 
 class Sources(unittest.TestCase):
+    def lines(self, pattern):
+        """(file, line) of the programs' sources that the pattern finds."""
+        for folder in ("bench", "common", "control", "monitor", "reader", "transformer", "validator", "writer"):
+            for source in sorted((ROOT / folder).glob("*.[ch]")):
+                for line in source.read_text(encoding="utf-8").splitlines():
+                    if pattern.search(line):
+                        yield source.name, line
+
     def test_values_enter_a_json_in_one_place(self):
         """jansson's own makers give NULL for what is not UTF-8, and setting NULL leaves it out."""
         raw = re.compile(r"(?<![a-z_])json_(?:string|stringn|sprintf|vsprintf|pack|vpack|pack_ex|real|object_set|object_set_new|"
                          r"array_append|array_append_new|array_insert|dumps|dumpf|dump_file|dumpb)(?:_nocheck)?\(")
-        for folder in ("common", "control", "monitor", "reader", "transformer", "validator", "writer"):
-            for source in sorted((ROOT / folder).glob("*.[ch]")):
-                if source.name not in ("json.c", "json.h"):
-                    found = [line for line in source.read_text(encoding="utf-8").splitlines() if raw.search(line)]
-                    self.assertEqual(found, [], f"{source.name}: use common/json.h")
+        self.assertEqual([found for found in self.lines(raw) if found[0] not in ("json.c", "json.h")], [], "use common/json.h")
+
+    def test_behind_a_colon_stands_a_line(self):
+        """Lines are ints; what is wider is an offset in an export, and that one is called a byte (common/position.h)."""
+        self.assertEqual(list(self.lines(re.compile(r'%s:%(?:" PRI|l|z|j)'))), [], "use PR_AT_BYTE or pr_string_byte")
 
 
 if __name__ == "__main__":

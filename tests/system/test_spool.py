@@ -179,7 +179,7 @@ class Spool(unittest.TestCase):
         self.assertTrue(all(pathlib.Path(reject["path"]).exists() for reject in self.report("done/9-rejects")["rejects"]))
         self.assertEqual(self.names("failed"), ["1-truncated", "2-unknown.json", "3-empty", "4-link.json", "5-holds", "6-fifo.json", "7-holds"])
         for name, error, text in (
-                ("1-truncated", "TRUNCATED", "prod_export_modules.json:40000 (line 1322): truncated: "),
+                ("1-truncated", "TRUNCATED", "prod_export_modules.json, byte 40000 (line 1322): truncated: "),
                 ("2-unknown.json", "UNKNOWN_STREAM", "2-unknown.json"),
                 ("3-empty", "UNREADABLE", "/3-empty: holds no export: no file *.json, *.jsonl or *.ndjson"),
                 ("4-link.json", "UNREADABLE", "/4-link.json: is a symbolic link, which a spool does not follow"),

@@ -105,7 +105,7 @@ class Verify(unittest.TestCase):
         done = self.verify(expect=4)
         self.assertEqual(rows(done.stdout)["modules"], (462, 461, 0, 1))
         self.assertIn(f"  mismatch: el_modules {failure['key']}, column comment: expected NULL, stored 'moved' "
-                      f"({modules}:{failure['offset']})\n", done.stdout)
+                      f"({modules}, byte {failure['offset']})\n", done.stdout)
         self.assertIn("\nWhat is stored is not what was exported: 1\n", done.stdout)
         self.assertEqual(done.stdout.splitlines()[-1],
                          "The target does not hold what was exported: 1 failure. Do not use it before they are understood.")
@@ -317,7 +317,7 @@ class Verify(unittest.TestCase):
         modules.write_bytes(modules.read_bytes()[:5000])
         done = verify(self.exports, self.target)
         self.assertEqual((done.returncode, done.stdout), (2, ""))
-        self.assertTrue(done.stderr.startswith(f"pvrelay: TRUNCATED: {modules}:"), done.stderr)
+        self.assertTrue(done.stderr.startswith(f"pvrelay: TRUNCATED: {modules}, byte 5000 (line "), done.stderr)
         self.assertEqual(files(self.target.parent), before)
 
     def test_target_of_another_schema(self):

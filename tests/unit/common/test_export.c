@@ -228,7 +228,7 @@ static void test_unknown_meta(void **state) {
     assert_string_equal(export->unknown_meta[1], "columns");
     assert_null(export->unknown_meta[2]);
     pr_export_destroy(&export);
-    ASSERT_REFUSED(text, PR_E_MALFORMED, ":54 (line 1): the value of \"n\" is not valid JSON; export it again");
+    ASSERT_REFUSED(text, PR_E_MALFORMED, ", byte 54 (line 1): the value of \"n\" is not valid JSON; export it again");
 }
 
 /* ---- refused ---- */
@@ -243,7 +243,7 @@ static void test_truncated_at_every_byte(void **state) {
         pr_error_t err = PR_ERROR_INIT;
         pr_export_t *export = NULL;
         assert_int_equal(s_scan(text, size, 1 + size % 67, &export, &err), -PR_E_TRUNCATED);
-        char *begin = pr_xasprintf("%s:%zu (line ", s_path, size);
+        char *begin = pr_xasprintf("%s, byte %zu (line ", s_path, size);
         assert_memory_equal(err.text, begin, strlen(begin));
         free(begin);
         bool one = size >= s_find(text, M(1)) + strlen(M(1)) && size < s_find(text, M(2)) + strlen(M(2));
@@ -253,132 +253,146 @@ static void test_truncated_at_every_byte(void **state) {
 
 static void test_truncated_messages(void **state) {
     (void)state;
-    ASSERT_REFUSED("[", PR_E_TRUNCATED,
-                   ":1 (line 1): truncated: the file ends inside the array that the file consists of, after 0 whole "
-                   "records; export it again");
-    ASSERT_REFUSED("[\n{\"results\":[\n" M(1) ",\n{\"audit", PR_E_TRUNCATED,
-                   ":80 (line 4): truncated: the file ends inside record 2 of result set 1, after 1 whole record; "
-                   "export it again");
+    ASSERT_REFUSED(
+        "[", PR_E_TRUNCATED,
+        ", byte 1 (line 1): truncated: the file ends inside the array that the file consists of, after 0 whole "
+        "records; export it again");
+    ASSERT_REFUSED(
+        "[\n{\"results\":[\n" M(1) ",\n{\"audit", PR_E_TRUNCATED,
+        ", byte 80 (line 4): truncated: the file ends inside record 2 of result set 1, after 1 whole record; "
+        "export it again");
     ASSERT_REFUSED(
         "[{\"results\":[" M(1) "," M(2), PR_E_TRUNCATED,
-        ":126 (line 1): truncated: the file ends inside result set 1, after 2 whole records; export it again");
+        ", byte 126 (line 1): truncated: the file ends inside result set 1, after 2 whole records; export it again");
     ASSERT_REFUSED(
         "[{\"results\":[]},{\"results\":[" M(1) ",", PR_E_TRUNCATED,
-        ":85 (line 1): truncated: the file ends inside record 2 of result set 2, after 1 whole record; export "
+        ", byte 85 (line 1): truncated: the file ends inside record 2 of result set 2, after 1 whole record; export "
         "it again");
     ASSERT_REFUSED(
         "[{\"results\":[" M(1) "]", PR_E_TRUNCATED,
-        ":70 (line 1): truncated: the file ends inside a result set's envelope, after 1 whole record; export "
+        ", byte 70 (line 1): truncated: the file ends inside a result set's envelope, after 1 whole record; export "
         "it again");
     ASSERT_REFUSED(
         "[{\"results\":[],\"meta\":{\"a", PR_E_TRUNCATED,
-        ":25 (line 1): truncated: the file ends inside the value of \"meta\", after 0 whole records; export it "
+        ", byte 25 (line 1): truncated: the file ends inside the value of \"meta\", after 0 whole records; export it "
         "again");
     ASSERT_REFUSED(
         "{\"results\":[{", PR_E_TRUNCATED,
-        ":13 (line 1): truncated: the file ends inside record 1 of result set 1, after 0 whole records; export "
+        ", byte 13 (line 1): truncated: the file ends inside record 1 of result set 1, after 0 whole records; export "
         "it again");
     ASSERT_REFUSED(
         "{\"results\":[]", PR_E_TRUNCATED,
-        ":13 (line 1): truncated: the file ends inside a result set's envelope, after 0 whole records; export "
+        ", byte 13 (line 1): truncated: the file ends inside a result set's envelope, after 0 whole records; export "
         "it again");
-    ASSERT_REFUSED(M(1) "\n{\"audit_token\":\"}", PR_E_TRUNCATED,
-                   ":74 (line 2): truncated: the file ends inside record 2, after 1 whole record; export it again");
+    ASSERT_REFUSED(
+        M(1) "\n{\"audit_token\":\"}", PR_E_TRUNCATED,
+        ", byte 74 (line 2): truncated: the file ends inside record 2, after 1 whole record; export it again");
 }
 
 static void test_malformed(void **state) {
     (void)state;
     ASSERT_REFUSED("[" M(1) " " M(2) "]", PR_E_MALFORMED,
-                   ":58 (line 1): found '{', expected ',' or ']' after an element of the array; export it again");
-    ASSERT_REFUSED("[" M(1) ",]", PR_E_MALFORMED,
-                   ":58 (line 1): found ']', expected '{': an array of records or of result sets; export it again");
-    ASSERT_REFUSED("[1, 2]", PR_E_MALFORMED,
-                   ":1 (line 1): found '1', expected '{': an array of records or of result sets; export it again");
-    ASSERT_REFUSED("[" M(1) ",\n null]", PR_E_MALFORMED,
-                   ":60 (line 2): found 'n', expected '{': an array of records or of result sets; export it again");
+                   ", byte 58 (line 1): found '{', expected ',' or ']' after an element of the array; export it again");
+    ASSERT_REFUSED(
+        "[" M(1) ",]", PR_E_MALFORMED,
+        ", byte 58 (line 1): found ']', expected '{': an array of records or of result sets; export it again");
+    ASSERT_REFUSED(
+        "[1, 2]", PR_E_MALFORMED,
+        ", byte 1 (line 1): found '1', expected '{': an array of records or of result sets; export it again");
+    ASSERT_REFUSED(
+        "[" M(1) ",\n null]", PR_E_MALFORMED,
+        ", byte 60 (line 2): found 'n', expected '{': an array of records or of result sets; export it again");
     ASSERT_REFUSED(M(1) "," M(2), PR_E_MALFORMED,
-                   ":56 (line 1): found ',', expected '[', '{' or the end of the file; export it again");
+                   ", byte 56 (line 1): found ',', expected '[', '{' or the end of the file; export it again");
     ASSERT_REFUSED("[]\n\x1b[0m", PR_E_MALFORMED,
-                   ":3 (line 2): found byte 0x1b, expected '[', '{' or the end of the file; export it again");
+                   ", byte 3 (line 2): found byte 0x1b, expected '[', '{' or the end of the file; export it again");
     ASSERT_REFUSED("{\"results\":[" M(1) " " M(2) "]}", PR_E_MALFORMED,
-                   ":69 (line 1): found '{', expected ',' or ']' after a record; export it again");
+                   ", byte 69 (line 1): found '{', expected ',' or ']' after a record; export it again");
     ASSERT_REFUSED(
         "{\"results\":[" M(1) ",\n \"x\"]}", PR_E_MALFORMED,
-        ":71 (line 2): record 2 of result set 1 is not an object: found '\"', expected '{'; export it again");
-    ASSERT_REFUSED("{\"results\":[" M(1) ",]}", PR_E_MALFORMED,
-                   ":69 (line 1): record 2 of result set 1 is not an object: found ']', expected '{'; export it again");
-    ASSERT_REFUSED("{\"results\":[[1]]}", PR_E_MALFORMED,
-                   ":12 (line 1): record 1 of result set 1 is not an object: found '[', expected '{'; export it again");
+        ", byte 71 (line 2): record 2 of result set 1 is not an object: found '\"', expected '{'; export it again");
+    ASSERT_REFUSED(
+        "{\"results\":[" M(1) ",]}", PR_E_MALFORMED,
+        ", byte 69 (line 1): record 2 of result set 1 is not an object: found ']', expected '{'; export it again");
+    ASSERT_REFUSED(
+        "{\"results\":[[1]]}", PR_E_MALFORMED,
+        ", byte 12 (line 1): record 1 of result set 1 is not an object: found '[', expected '{'; export it again");
 }
 
 static void test_malformed_envelope(void **state) {
     (void)state;
     ASSERT_REFUSED("{\"results\":[] \"success\":true}", PR_E_MALFORMED,
-                   ":14 (line 1): found '\"', expected ',' or '}' in a result set's envelope; export it again");
+                   ", byte 14 (line 1): found '\"', expected ',' or '}' in a result set's envelope; export it again");
     ASSERT_REFUSED("{\"results\":[],}", PR_E_MALFORMED,
-                   ":14 (line 1): found '}', expected a key of a result set's envelope; export it again");
-    ASSERT_REFUSED("{\"a\" 1, \"results\":[]}", PR_E_MALFORMED,
-                   ":5 (line 1): found '1', expected ':' after a key of a result set's envelope; export it again");
+                   ", byte 14 (line 1): found '}', expected a key of a result set's envelope; export it again");
+    ASSERT_REFUSED(
+        "{\"a\" 1, \"results\":[]}", PR_E_MALFORMED,
+        ", byte 5 (line 1): found '1', expected ':' after a key of a result set's envelope; export it again");
     ASSERT_REFUSED("{\"a\tb\":1, \"results\":[]}", PR_E_MALFORMED,
-                   ":1 (line 1): a key of a result set's envelope is not valid JSON; export it again");
+                   ", byte 1 (line 1): a key of a result set's envelope is not valid JSON; export it again");
     ASSERT_REFUSED("{\"results\":[],\"meta\":{\"a\" 1}}", PR_E_MALFORMED,
-                   ":21 (line 1): the value of \"meta\" is not valid JSON; export it again");
+                   ", byte 21 (line 1): the value of \"meta\" is not valid JSON; export it again");
     ASSERT_REFUSED("{\"results\":[],\"meta\":tru}", PR_E_MALFORMED,
-                   ":21 (line 1): the value of \"meta\" is not valid JSON; export it again");
+                   ", byte 21 (line 1): the value of \"meta\" is not valid JSON; export it again");
     ASSERT_REFUSED("{\"results\":[],\"meta\":}", PR_E_MALFORMED,
-                   ":21 (line 1): the value of \"meta\" is not valid JSON; export it again");
+                   ", byte 21 (line 1): the value of \"meta\" is not valid JSON; export it again");
     ASSERT_REFUSED("{\"results\":[],\"results\":[]}", PR_E_MALFORMED,
-                   ":24 (line 1): \"results\" stands twice in result set 1; export it again");
+                   ", byte 24 (line 1): \"results\" stands twice in result set 1; export it again");
     ASSERT_REFUSED("{\"results\":nul}", PR_E_MALFORMED,
-                   ":11 (line 1): the value of \"results\" is not valid JSON; export it again");
+                   ", byte 11 (line 1): the value of \"results\" is not valid JSON; export it again");
     ASSERT_REFUSED("{\"results\":{},\"a\":[],\"results\":[]}", PR_E_MALFORMED,
-                   ":11 (line 1): the value of \"results\" is neither an array nor null; export it again");
+                   ", byte 11 (line 1): the value of \"results\" is neither an array nor null; export it again");
 }
 
 static void test_brackets(void **state) {
     (void)state;
-    ASSERT_REFUSED("[{\"results\":[" M(1) ",{\"a\":[1}]}]", PR_E_MALFORMED,
-                   ":77 (line 1): a bracket in record 2 of result set 1 is closed by '}', which is of the other kind; "
-                   "export it again");
-    ASSERT_REFUSED("{\"a\":{]", PR_E_MALFORMED,
-                   ":6 (line 1): a bracket in record 1 is closed by ']', which is of the other kind; export it again");
+    ASSERT_REFUSED(
+        "[{\"results\":[" M(1) ",{\"a\":[1}]}]", PR_E_MALFORMED,
+        ", byte 77 (line 1): a bracket in record 2 of result set 1 is closed by '}', which is of the other kind; "
+        "export it again");
+    ASSERT_REFUSED(
+        "{\"a\":{]", PR_E_MALFORMED,
+        ", byte 6 (line 1): a bracket in record 1 is closed by ']', which is of the other kind; export it again");
     ASSERT_REFUSED(
         "{\"results\":[],\"meta\":[}", PR_E_MALFORMED,
-        ":22 (line 1): a bracket in the value of \"meta\" is closed by '}', which is of the other kind; export "
+        ", byte 22 (line 1): a bracket in the value of \"meta\" is closed by '}', which is of the other kind; export "
         "it again");
     char text[200] = "{\"a\":";
     memset(text + 5, '[', 64);
-    s_assert_refused(text, 69, PR_E_MALFORMED, ":68 (line 1): record 1 is nested deeper than 64 levels; no export is");
+    s_assert_refused(text, 69, PR_E_MALFORMED,
+                     ", byte 68 (line 1): record 1 is nested deeper than 64 levels; no export is");
 }
 
 static void test_not_data(void **state) {
     (void)state;
     ASSERT_REFUSED(
         "\n{\n  \"error\": {\n    \"text\": \"no such table: nope: SQLITE_ERROR\"\n  }\n}\n", PR_E_NOT_DATA,
-        ":1 (line 2): holds a failed export, not data: no such table: nope: SQLITE_ERROR; mend the cause and "
+        ", byte 1 (line 2): holds a failed export, not data: no such table: nope: SQLITE_ERROR; mend the cause and "
         "export it again");
-    ASSERT_REFUSED("[{\"error\":\"a\\nb \\u00e9\"}]", PR_E_NOT_DATA,
-                   ":1 (line 1): holds a failed export, not data: a\\nb \xc3\xa9; mend the cause and export it again");
-    ASSERT_REFUSED("{\"error\":{\"code\":7}}", PR_E_NOT_DATA,
-                   ":0 (line 1): holds a failed export, not data: {\"code\":7.0}; mend the cause and export it again");
+    ASSERT_REFUSED(
+        "[{\"error\":\"a\\nb \\u00e9\"}]", PR_E_NOT_DATA,
+        ", byte 1 (line 1): holds a failed export, not data: a\\nb \xc3\xa9; mend the cause and export it again");
+    ASSERT_REFUSED(
+        "{\"error\":{\"code\":7}}", PR_E_NOT_DATA,
+        ", byte 0 (line 1): holds a failed export, not data: {\"code\":7.0}; mend the cause and export it again");
     ASSERT_REFUSED(
         "{\"success\":false}", PR_E_NOT_DATA,
-        ":0 (line 1): holds a failed export, not data: \"success\" is not true; mend the cause and export it "
+        ", byte 0 (line 1): holds a failed export, not data: \"success\" is not true; mend the cause and export it "
         "again");
     ASSERT_REFUSED(
         "[{\"results\":[" M(1) "],\"success\":true},{\"results\":[],\"success\":false}]", PR_E_NOT_DATA,
-        ":87 (line 1): holds a failed export, not data: \"success\" is not true; mend the cause and export it "
+        ", byte 87 (line 1): holds a failed export, not data: \"success\" is not true; mend the cause and export it "
         "again");
     ASSERT_REFUSED("[{\"success\":false,\"results\":[" M(1) "],\"error\":{\"message\":\"D1 down\"}}]", PR_E_NOT_DATA,
-                   ":1 (line 1): holds a failed export, not data: D1 down; mend the cause and export it again");
+                   ", byte 1 (line 1): holds a failed export, not data: D1 down; mend the cause and export it again");
 #define SUMMARY "{\"Total queries executed\":2,\"Rows read\":4,\"Rows written\":1,\"Database size (MB)\":\"0.29\"}"
     ASSERT_REFUSED(
         "[{\"results\":[" SUMMARY "],\"success\":true}]", PR_E_NOT_DATA,
-        ":13 (line 1): holds the summary of a command given with --file (\"Total queries executed\"), not data; "
+        ", byte 13 (line 1): holds the summary of a command given with --file (\"Total queries executed\"), not data; "
         "export with --json --command \"SELECT * FROM ...\"");
     ASSERT_REFUSED(
         "[" SUMMARY "]", PR_E_NOT_DATA,
-        ":1 (line 1): holds the summary of a command given with --file (\"Total queries executed\"), not data; "
+        ", byte 1 (line 1): holds the summary of a command given with --file (\"Total queries executed\"), not data; "
         "export with --json --command \"SELECT * FROM ...\"");
 #undef SUMMARY
 }
@@ -389,16 +403,17 @@ static void test_not_data(void **state) {
 
 static void test_unknown_stream(void **state) {
     (void)state;
-    ASSERT_REFUSED("[{\"results\":[" M(1) "]},\n{\"results\":[{\"COUNT(*)\":1,\"b\":{\"token\":1}}]}]",
-                   PR_E_UNKNOWN_STREAM,
-                   ":85 (line 2): result set 2 is of no stream of the mapping: its columns are COUNT(*), b" STREAMS);
+    ASSERT_REFUSED(
+        "[{\"results\":[" M(1) "]},\n{\"results\":[{\"COUNT(*)\":1,\"b\":{\"token\":1}}]}]", PR_E_UNKNOWN_STREAM,
+        ", byte 85 (line 2): result set 2 is of no stream of the mapping: its columns are COUNT(*), b" STREAMS);
     ASSERT_REFUSED(
         "{\"a\\n\\u00e9\":1,\"\xff\":1}\n{\"b\":1}", PR_E_UNKNOWN_STREAM,
-        ":0 (line 1): the record is of no stream of the mapping: its columns are a\\n\xc3\xa9, \\xFF" STREAMS);
+        ", byte 0 (line 1): the record is of no stream of the mapping: its columns are a\\n\xc3\xa9, \\xFF" STREAMS);
     ASSERT_REFUSED("[{\"a\":1}]" M(1), PR_E_UNKNOWN_STREAM,
-                   ":1 (line 1): the record is of no stream of the mapping: its columns are a" STREAMS);
-    ASSERT_REFUSED("{\"error\":null,\"success\":1}", PR_E_UNKNOWN_STREAM,
-                   ":0 (line 1): the record is of no stream of the mapping: its columns are error, success" STREAMS);
+                   ", byte 1 (line 1): the record is of no stream of the mapping: its columns are a" STREAMS);
+    ASSERT_REFUSED(
+        "{\"error\":null,\"success\":1}", PR_E_UNKNOWN_STREAM,
+        ", byte 0 (line 1): the record is of no stream of the mapping: its columns are error, success" STREAMS);
     char text[4000] = "[{";
     for (unsigned i = 0; i < 100; i++) {
         size_t size = strlen(text);
@@ -407,7 +422,7 @@ static void test_unknown_stream(void **state) {
     strcat(text, "}]");
     s_assert_refused(
         text, strlen(text), PR_E_UNKNOWN_STREAM,
-        ":1 (line 1): the record is of no stream of the mapping: its columns are column_00, column_01, "
+        ", byte 1 (line 1): the record is of no stream of the mapping: its columns are column_00, column_01, "
         "column_02, column_03, column_04, column_05, column_06, column_07, column_08, column_09, column_10, "
         "column_11, column_12, column_13, column_14, column_15, column_16, column_17, column_18, column_19, "
         "column_20, column_21, column_22, column_23, column_24 and 75 more" STREAMS);
@@ -415,11 +430,12 @@ static void test_unknown_stream(void **state) {
 
 static void test_no_json(void **state) {
     (void)state;
-    ASSERT_REFUSED("", PR_E_MALFORMED, ":0 (line 1): the file is empty; export it again");
-    ASSERT_REFUSED("\xef\xbb\xbf\n \n", PR_E_MALFORMED, ":3 (line 1): the file is empty; export it again");
-    ASSERT_REFUSED("PRAGMA defer_foreign_keys=TRUE;\nINSERT INTO a VALUES('[');\n", PR_E_MALFORMED,
-                   ":0 (line 1): is not JSON: no line begins with [ or {; export with --json --command \"SELECT * FROM "
-                   "...\"");
+    ASSERT_REFUSED("", PR_E_MALFORMED, ", byte 0 (line 1): the file is empty; export it again");
+    ASSERT_REFUSED("\xef\xbb\xbf\n \n", PR_E_MALFORMED, ", byte 3 (line 1): the file is empty; export it again");
+    ASSERT_REFUSED(
+        "PRAGMA defer_foreign_keys=TRUE;\nINSERT INTO a VALUES('[');\n", PR_E_MALFORMED,
+        ", byte 0 (line 1): is not JSON: no line begins with [ or {; export with --json --command \"SELECT * FROM "
+        "...\"");
     ASSERT_REFUSED("\x1f\x8b\x08 anything", PR_E_UNREADABLE, ": is compressed: gunzip it first");
     ASSERT_REFUSED("\xff\xfe[\0{\0", PR_E_UNREADABLE,
                    ": is UTF-16, as PowerShell's > makes it: convert it to UTF-8 first");
@@ -461,7 +477,7 @@ static void test_long_records(void **state) {
         } else {
             assert_int_equal(rc, -PR_E_MALFORMED);
             char *whole =
-                pr_xasprintf("%s:13 (line 1): record 1 of result set 1 is longer than 16777216 bytes; D1 holds "
+                pr_xasprintf("%s, byte 13 (line 1): record 1 of result set 1 is longer than 16777216 bytes; D1 holds "
                              "no such row",
                              s_path);
             assert_string_equal(err.text, whole);

@@ -76,6 +76,20 @@ static void test_records_before(void **state) {
     assert_int_equal(pr_position_records_before(s_at(3, 0, 0), records, 3), 5);
 }
 
+/* People count sources and records from 1; the numbers may be the largest there are. */
+static void test_text(void **state) {
+    (void)state;
+    const uint64_t records[] = {2, 8};
+    assert_string_equal(pr_position_text(s_at(0, 0, 0)).text, "source 1, record 1, byte 0");
+    assert_string_equal(pr_position_text(s_at(1, 7, 660)).text, "source 2, record 8, byte 660");
+    pr_range_t range = s_range(1, 6, 2, 500, 700);
+    assert_string_equal(pr_position_text(pr_range_begin(range)).text, "source 2, record 7, byte 500");
+    assert_string_equal(pr_position_text(pr_position_normalise(pr_range_end(range), records, 2)).text,
+                        "source 3, record 1, byte 0");
+    assert_string_equal(pr_position_text(s_at(UINT32_MAX, UINT64_MAX - 1, UINT64_MAX)).text,
+                        "source 4294967296, record 18446744073709551615, byte 18446744073709551615");
+}
+
 /* Whatever way a source is cut into batches, they follow each other and end at the end. */
 static void test_batches_follow_each_other(void **state) {
     (void)state;
@@ -103,6 +117,7 @@ int main(void) {
                                        cmocka_unit_test(test_end),
                                        cmocka_unit_test(test_normalise),
                                        cmocka_unit_test(test_records_before),
+                                       cmocka_unit_test(test_text),
                                        cmocka_unit_test(test_batches_follow_each_other)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ static void test_pieces(void **state) {
     assert_memory_equal(data, "3456", 4);
     assert_int_equal(pr_read_at(fileno(file), "a.json", data, 0, 99, &err), 0);
     assert_int_equal(pr_read_at(fileno(file), "a.json", data, 4, 8, &err), -PR_E_SOURCE_CHANGED);
-    assert_string_equal(err.text, "a.json:10: the file has become shorter");
+    assert_string_equal(err.text, "a.json, byte 10: the file has become shorter");
     fclose(file);
 }
 
@@ -33,7 +33,7 @@ static void test_unreadable(void **state) {
     pr_error_t err = PR_ERROR_INIT;
     assert_int_equal(pipe(ends), 0); /* which knows no offsets */
     assert_int_equal(pr_read_at(ends[0], "a.json", data, 4, 7, &err), -PR_E_UNREADABLE);
-    assert_string_equal(err.text, "a.json:7: Illegal seek");
+    assert_string_equal(err.text, "a.json, byte 7: Illegal seek");
     close(ends[0]);
     close(ends[1]);
 }

@@ -43,12 +43,12 @@ static void test_fatal_is_kept(void **state) {
     (void)state;
     pr_daemon_lines_t lines = {0};
     s_heard_t heard = {0};
-    s_take(&lines, &heard, "<3>pvrelay-reader: TRUNCATED: a.json:12: ends: early\n");
+    s_take(&lines, &heard, "<3>pvrelay-reader: TRUNCATED: a.json, byte 12: ends: early\n");
     assert_string_equal(heard.text, "");
     assert_int_equal(lines.fatal.code, PR_E_TRUNCATED);
-    assert_string_equal(lines.fatal.text, "a.json:12: ends: early");
+    assert_string_equal(lines.fatal.text, "a.json, byte 12: ends: early");
     s_take(&lines, &heard, "<3>pvrelay-reader: TARGET: second\n");
-    assert_string_equal(heard.text, "pvrelay-reader: TRUNCATED: a.json:12: ends: early|");
+    assert_string_equal(heard.text, "pvrelay-reader: TRUNCATED: a.json, byte 12: ends: early|");
     assert_int_equal(lines.fatal.code, PR_E_TARGET);
 }
 

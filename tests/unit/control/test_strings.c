@@ -196,6 +196,8 @@ static void test_sentences_are_put_together(void **state) {
     s_is(pr_string_format(PR_LANGUAGE_FRENCH, PR_S_FAILED_MD, "1", (char *)NULL),
          "Terminé, mais ce n'est pas ce qui a été exporté" NB ": 1 écart. N'utilisez pas cette base cible avant de "
          "l'avoir compris.");
+    s_is(pr_string_byte(PR_LANGUAGE_ENGLISH, "a.json", 1234567), "a.json, byte 1234567");
+    s_is(pr_string_byte(PR_LANGUAGE_FRENCH, "a.json", 1234567), "a.json, octet 1234567");
     s_is(pr_string_format(PR_LANGUAGE_ENGLISH, PR_S_ACCOUNTS, (char *)NULL), "read = written + unchanged + rejected");
 }
 
@@ -208,6 +210,10 @@ static void test_details_are_put_in_french_outside_of_quotes(void **state) {
     s_is(pr_string_detail(PR_LANGUAGE_FRENCH, "'it''s to be' to total, a_row, none"),
          "'it''s to be' à total, a_row, aucune");
     s_is(pr_string_detail(PR_LANGUAGE_FRENCH, "a row of users"), "une ligne de users");
+    s_is(pr_string_detail(PR_LANGUAGE_FRENCH, "k='a record': source 1, record 2, byte 30 is overwritten by source 1, "
+                                              "record 3, byte 60"),
+         "k='a record': source 1, enregistrement 2, octet 30 est remplacé par source 1, enregistrement 3, octet "
+         "60");
     s_is(pr_string_detail(PR_LANGUAGE_FRENCH, ""), "");
 }
 

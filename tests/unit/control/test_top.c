@@ -292,12 +292,12 @@ static void test_failed(void **state) {
 static void test_ended_before_we_came(void **state) {
     (void)state;
     s_pipeline_t *pipeline = s_pipeline(1);
-    pr_ending_t ending = {.run = {{0xCD}}, .code = PR_E_MALFORMED, .text = "/x.json:12: not JSON"};
+    pr_ending_t ending = {.run = {{0xCD}}, .code = PR_E_MALFORMED, .text = "/x.json, byte 12: not JSON"};
     s_all_down(pipeline);
     pipeline->input.ending = &ending;
     const pr_top_view_t *view = s_take(pipeline, 0);
     assert_string_equal(view->word, "failed");
-    assert_string_equal(view->outcome, "stopped: MALFORMED: /x.json:12: not JSON");
+    assert_string_equal(view->outcome, "stopped: MALFORMED: /x.json, byte 12: not JSON");
     assert_string_equal(view->run, "cd000000-0000-0000-0000-000000000000");
     s_release(pipeline);
 

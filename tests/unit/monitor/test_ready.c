@@ -33,8 +33,8 @@ static void test_run(void **state) {
     stages[0].up = true;
     progress.state = PR_PROGRESS_FAILED;
     progress.outcome = PR_E_MALFORMED;
-    pr_wire_text_set(&progress.text, "a.json:7:\tno\n\x1b[2J");
-    s_expect(&snapshot, "[\"the run stopped: MALFORMED: a.json:7:\\\\tno\\\\n\\\\x1B[2J\"]");
+    pr_wire_text_set(&progress.text, "a.json, byte 7:\tno\n\x1b[2J");
+    s_expect(&snapshot, "[\"the run stopped: MALFORMED: a.json, byte 7:\\\\tno\\\\n\\\\x1B[2J\"]");
 }
 
 static void test_no_run(void **state) {

@@ -340,7 +340,7 @@ static void test_keys(void **state) {
                         "row('k', 'x', 'x!')\nnote unknown_field - 1 from 0\n");
     assert_string_equal(s_one(loose, "{\"z\":1,\"b\":\"x\",\"z\":1,\"a\":\"k\"}"), "reject duplicate_key z -\n");
     assert_string_equal(s_one(loose, "{\"z\":[1 2],\"b\":\"x\",\"a\":\"k\"}"),
-                        "reject malformed_json - ']' expected, before byte 10 of the record\n");
+                        "reject malformed_json - ']' expected, before byte 9 of the record\n");
     assert_string_equal(s_one(loose, "{\"z\":1}"), "reject missing_field a also b: missing_field\n");
 }
 
@@ -348,11 +348,11 @@ static void test_broken_records(void **state) {
     s_setting_t ops = {s_mapping, 0, true};
     (void)state;
     assert_string_equal(s_one(ops, "{\"k\":\"a\""),
-                        "reject malformed_json - '}' expected, before byte 9 of the record\n");
+                        "reject malformed_json - '}' expected, before byte 8 of the record\n");
     assert_string_equal(
         s_one(ops, "{\"k\":\"a\",}"),
-        "reject malformed_json - a comma before '}', where none may stand, before byte 11 of the record\n");
-    assert_string_equal(s_one(ops, ""), "reject malformed_json - '[' or '{' expected, before byte 1 of the record\n");
+        "reject malformed_json - a comma before '}', where none may stand, before byte 10 of the record\n");
+    assert_string_equal(s_one(ops, ""), "reject malformed_json - '[' or '{' expected, before byte 0 of the record\n");
     assert_string_equal(s_one(ops, "{\"k\":\"\xff\"}"), "reject bad_utf8 - -\n");
 }
 

@@ -750,7 +750,7 @@ static void test_rejects(void **state) {
     s_exec(f, "DELETE FROM pvrelay_reject WHERE reject = 1");
     s_prove(f, S_BAD_LINES);
     s_assert_counts(f, 2, 0);
-    s_assert_failure(f, 0, PR_FAILURE_MISMATCH, ".", "ordinal=1",
+    s_assert_failure(f, 0, PR_FAILURE_MISMATCH, ".", "record=2",
                      "a reject: the record is not valid JSON (Invalid value.)", "accepted");
     s_assert_failure(f, 1, PR_FAILURE_MISMATCH, "pvrelay_checkpoint.rejected", "checkpoint=4", "1", "2");
 
@@ -800,7 +800,7 @@ static void test_null_text_kept(void **state) {
     s_assert_failure(f, 0, PR_FAILURE_MISMATCH, "el_audits.plan_file_url", "token='tok-b'", "'null'", "NULL");
     s_assert_failure(f, 1, PR_FAILURE_MISMATCH, "el_audits.configuration_json", "token='tok-b'", "'null'", "NULL");
     s_prove(f, S_MODULES);
-    s_assert_failure(f, 0, PR_FAILURE_MISMATCH, ".", "ordinal=0", "a reject: the field physical_row is not an integer",
+    s_assert_failure(f, 0, PR_FAILURE_MISMATCH, ".", "record=1", "a reject: the field physical_row is not an integer",
                      "accepted");
 }
 
@@ -821,7 +821,7 @@ static void test_announced_wrongly(void **state) {
     pr_error_clear(&err);
     range.source = S_SOURCES;
     assert_int_equal(pr_proof_commit(f->proof, 3, range, 0, f->list, &read, &err), -PR_E_PROTOCOL);
-    assert_string_equal(err.text, "a commit of source 4, which there is not");
+    assert_string_equal(err.text, "a commit of source 5, which there is not");
     range = f->ranges[S_LINES];
     range.end = UINT64_MAX;
     assert_int_equal(pr_proof_commit(f->proof, 3, range, 0, f->list, &read, NULL), -PR_E_PROTOCOL);
@@ -1053,13 +1053,13 @@ static void test_numbers_beyond_a_double(void **state) {
                    1);
     s_prove(f, S_LINES);
     s_assert_counts(f, 1, 0);
-    s_assert_failure(f, 0, PR_FAILURE_MISMATCH, ".", "ordinal=0", "a reject: the field string_number is not an integer",
+    s_assert_failure(f, 0, PR_FAILURE_MISMATCH, ".", "record=1", "a reject: the field string_number is not an integer",
                      "accepted");
     /* What is no JSON stays none. */
     s_export_again(f, S_LINES, "{\"id\":1e400, \"x\" 1}", 1);
     s_prove(f, S_LINES);
     s_assert_counts(f, 1, 0);
-    s_assert_failure(f, 0, PR_FAILURE_MISMATCH, ".", "ordinal=0",
+    s_assert_failure(f, 0, PR_FAILURE_MISMATCH, ".", "record=1",
                      "a reject: the record is not valid JSON (Number too big to be stored in double.)", "accepted");
 }
 
@@ -1071,8 +1071,8 @@ static void test_duplicate_in_a_commit(void **state) {
     assert_string_equal(f->list->findings[0].kind, "duplicate_key");
     assert_string_equal(f->list->findings[0].stream, "modules");
     assert_string_equal(f->list->findings[0].field, "audit_token, module_id");
-    char *detail = pr_xasprintf("audit_token='tok-b', module_id='L1': source 2, record 0 (byte 1) is overwritten by "
-                                "source 2, record 1 (byte %zu)",
+    char *detail = pr_xasprintf("audit_token='tok-b', module_id='L1': source 3, record 1, byte 1 is overwritten by "
+                                "source 3, record 2, byte %zu",
                                 strlen(S_LINE("L1", "pending", "\"before\"")) + 2);
     assert_string_equal(f->list->findings[0].detail, detail);
     free(detail);
@@ -1190,7 +1190,7 @@ static void test_exports(void **state) {
     s_verify(f, plan, &compared, &rejected);
     assert_int_equal(rejected, 0);
     assert_int_equal(f->list->failures_total, 2);
-    s_assert_failure(f, 0, PR_FAILURE_MISMATCH, ".", "ordinal=1",
+    s_assert_failure(f, 0, PR_FAILURE_MISMATCH, ".", "record=2",
                      "a reject: the record is not valid JSON (Invalid value.)", "accepted");
     s_assert_failure(f, 1, PR_FAILURE_MISSING, "el_modules.", "audit_token='tok-b', module_id='L4'",
                      "el_audit_id=52, module_identifier='L4'", "");

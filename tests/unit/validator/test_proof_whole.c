@@ -548,8 +548,8 @@ static void test_many_extra_rows(void **state) {
 }
 
 #define S_SAME_KEY                                                                                                     \
-    "repeated_key modules.audit_token, module_id: 1, audit_token='tok-a', module_id='S1-1': source 2, record 1 (byte " \
-    "226) has the row of an earlier record\n"
+    "repeated_key modules.audit_token, module_id: 1, audit_token='tok-a', module_id='S1-1': source 3, record 2, byte " \
+    "226 has the row of an earlier record\n"
 
 /* Two records with one key: the later one is what is stored, and no row is missing or extra. */
 static void test_same_key_twice(void **state) {

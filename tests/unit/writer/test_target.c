@@ -440,10 +440,9 @@ static void test_batch_must_follow_the_position(void **state) {
     fx_begin(fx, S_RUN_1, 3, 1);
     assert_int_equal(pr_target_batch_begin(fx->target, 1, &fx->plan->sources[0], fx_range(0, 1, 1), &err),
                      -PR_E_PROTOCOL);
-    snprintf(
-        expected, sizeof expected,
-        "%s: run 1 stands at source 0, record 0, offset 0; a batch from source 0, record 1, offset 11 does not follow",
-        fx->path);
+    snprintf(expected, sizeof expected,
+             "%s: run 1 stands at source 1, record 1, byte 0; a batch from source 1, record 2, byte 11 does not follow",
+             fx->path);
     assert_string_equal(err.text, expected);
     /* The error sticks until it is rolled back. */
     pr_target_counts_t counts;
@@ -499,9 +498,9 @@ static void test_full_disk(void **state) {
     /* Of the group that had become full with this record. */
     snprintf(
         expected, sizeof expected,
-        "source 1 (modules), records %d to %d: %s: table el_modules: database or disk is full; make room, then the "
+        "source 2 (modules), records %d to %d: %s: table el_modules: database or disk is full; make room, then the "
         "same command continues",
-        (int)ordinal - 256, (int)ordinal - 1, fx->path);
+        (int)ordinal - 255, (int)ordinal, fx->path);
     assert_string_equal(err.text, expected);
     /* Every call says the same until the rollback. */
     snprintf(again, sizeof again, "%s", err.text);
@@ -814,7 +813,8 @@ static void test_finish_needs_the_end_and_happens_once(void **state) {
     fx_open(fx);
     fx_begin(fx, S_RUN_1, 1, 0);
     assert_int_equal(pr_target_run_finish(fx->target, 1, &checkpoint, &err), -PR_E_INTERNAL);
-    snprintf(expected, sizeof expected, "%s: run 1 (streaming) cannot finish at source 0 of 2, record 0", fx->path);
+    snprintf(expected, sizeof expected,
+             "%s: run 1 (streaming) cannot finish at source 1, record 1, byte 0; it has 2 sources", fx->path);
     assert_string_equal(err.text, expected);
     pr_error_clear(&err);
     fx_audit_t audit = fx_audit("tok");

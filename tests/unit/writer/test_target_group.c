@@ -884,7 +884,7 @@ static void test_full_disk_in_a_group(void **state) {
     char expected[400];
     snprintf(
         expected, sizeof expected,
-        "source 1 (modules), records 4 to 7: %s: table el_modules: database or disk is full; make room, then the same "
+        "source 2 (modules), records 5 to 8: %s: table el_modules: database or disk is full; make room, then the same "
         "command continues",
         fx->path);
     assert_int_equal(s_apply(world, 0, 7, &err), -PR_E_TARGET_FULL);
