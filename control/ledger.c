@@ -23,7 +23,9 @@ static const char S_SQL_RUNS[] =
     " (SELECT sum(s.records) FROM pvrelay_source s WHERE s.run = r.run),"
     " c.records, c.written, c.unchanged, c.rejected, c.validated, c.checkpoints, c.unvalidated, c.newest,"
     " (SELECT count(*) FROM pvrelay_failure f WHERE f.run = r.run),"
-    " (SELECT count(*) FROM pvrelay_reject j WHERE j.run = r.run AND j.retried_by IS NULL), %s, %s"
+    " (SELECT count(*) FROM pvrelay_reject j WHERE j.run = r.run AND j.retried_by IS NULL), %s, %s,"
+    " (SELECT min(s.source) FROM pvrelay_source s WHERE s.run = r.run AND s.source >= r.source AND"
+    "  s.records > iif(s.source = r.source, r.ordinal, 0))"
     " FROM pvrelay_run r LEFT JOIN"
     " (SELECT run, sum(records) AS records, sum(inserted + updated) AS written, sum(unchanged) AS unchanged,"
     "  sum(rejected) AS rejected, sum(CASE validated WHEN 1 THEN records - rejected ELSE 0 END) AS validated,"
@@ -147,6 +149,7 @@ static void s_read_run(sqlite3_stmt *row, pr_ledger_run_t *ret_run) {
     run.failures = s_count(row, 23);
     pr_ledger_take(row, 25, run.rolled_back_at, sizeof run.rolled_back_at);
     pr_ledger_take(row, 26, run.sealed_at, sizeof run.sealed_at);
+    run.next_source = sqlite3_column_type(row, 27) == SQLITE_NULL ? -1 : sqlite3_column_int64(row, 27);
     run.rejects_open = *run.rolled_back_at == '\0' ? s_count(row, 24) : 0;
     *ret_run = run;
 }

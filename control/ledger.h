@@ -25,7 +25,8 @@ typedef struct {
     double seconds;
     int outcome; /* exit code; -1 while not ended */
     int64_t retries_through;
-    uint64_t source, ordinal, offset; /* position */
+    uint64_t source, ordinal, offset; /* position, as the last commit left it */
+    int64_t next_source;              /* the first one behind it that has records; -1: none */
     uint64_t total;                   /* records of its sources */
     uint64_t records, written, unchanged, rejected, validated;
     uint64_t checkpoints, unvalidated;

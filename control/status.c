@@ -74,8 +74,17 @@ static void s_listen(pr_status_t *status) {
 
 /* ---- printing ---- */
 
+/* Where the run goes on. */
+static pr_position_text_t s_position(const pr_ledger_run_t *run) {
+    if (run->next_source < 0)
+        return (pr_position_text_t){"the end"};
+    pr_position_t at = {.source = (uint32_t)run->next_source};
+    if ((uint64_t)run->next_source == run->source)
+        at = (pr_position_t){.source = at.source, .ordinal = run->ordinal, .offset = run->offset};
+    return pr_position_text(at);
+}
+
 static void s_print_run(const pr_ledger_run_t *run) {
-    const pr_position_t at = {.source = (uint32_t)run->source, .ordinal = run->ordinal, .offset = run->offset};
     printf("run %" PRId64 "  %s  %s", run->number, pr_ledger_state(run), run->started_at);
     if (*run->ended_at != '\0')
         printf(" to %s", run->ended_at);
@@ -88,9 +97,9 @@ static void s_print_run(const pr_ledger_run_t *run) {
            pr_format_count(run->unchanged).text, pr_format_count(run->rejected).text,
            pr_format_count(run->validated).text);
     printf("  position: %s; %s checkpoints, newest %" PRId64 ", %s without verdict; %s failures; %s rejects open\n",
-           run->source > 0 && run->records >= run->total ? "the end" : pr_position_text(at).text,
-           pr_format_count(run->checkpoints).text, run->checkpoint, pr_format_count(run->unvalidated).text,
-           pr_format_count(run->failures).text, pr_format_count(run->rejects_open).text);
+           s_position(run).text, pr_format_count(run->checkpoints).text, run->checkpoint,
+           pr_format_count(run->unvalidated).text, pr_format_count(run->failures).text,
+           pr_format_count(run->rejects_open).text);
     if (*run->error != '\0')
         printf("  stopped: %s\n", run->error);
     if (*run->rolled_back_at != '\0')

@@ -71,8 +71,10 @@ static void s_print_finding(const pr_report_finding_t *finding, pr_report_langua
         fprintf(out, "%s%s%s: ", finding->stream, *finding->stream != '\0' && *finding->field != '\0' ? "." : "",
                 finding->field);
     fprintf(out, "%s", sentence != NULL ? sentence : finding->kind);
-    if (*finding->detail != '\0')
-        fprintf(out, " (%s)", finding->detail);
+    char *detail = pr_string_detail(language, finding->detail);
+    if (*detail != '\0')
+        fprintf(out, " (%s)", detail);
+    free(detail);
     fputc('\n', out);
 }
 
@@ -111,8 +113,9 @@ static void s_print_failures(const pr_report_t *report, pr_report_language_t lan
         char *column = *failure->column != '\0'
                            ? pr_string_format(language, PR_S_SHORT_COLUMN, failure->column, (char *)NULL)
                            : pr_xstrdup("");
-        char *values =
-            pr_string_format(language, PR_S_SHORT_EXPECTED, failure->expected, failure->stored, (char *)NULL);
+        char *expected = pr_string_detail(language, failure->expected);
+        char *stored = pr_string_detail(language, failure->stored);
+        char *values = pr_string_format(language, PR_S_SHORT_EXPECTED, expected, stored, (char *)NULL);
         fprintf(out, "  %s:%s%s%s%s%s%s", failure->kind, *failure->table != '\0' ? " " : "", failure->table,
                 *failure->key != '\0' ? " " : "", failure->key, column, values);
         char *place = s_has_place(failure) ? pr_string_byte(language, failure->path, failure->offset) : NULL;
@@ -121,6 +124,8 @@ static void s_print_failures(const pr_report_t *report, pr_report_language_t lan
         fputc('\n', out);
         free(place);
         free(column);
+        free(expected);
+        free(stored);
         free(values);
     }
     if (report->failures_total > s_failures_printed) {

@@ -347,6 +347,8 @@ Done: the target stands at checkpoint 7.
 Checked: foreign keys, quick_check.
 `pvrelay run` continues run 3 at record 5 of 91.
 """)
+        # All four audits are in: the first module is next.
+        self.assertIn("\n  position: source 2, record 1, byte 0; ", self.say("status").stdout)
         done = pipeline.run(self.exports[2], self.target)
         self.assertTrue(done.stdout.startswith("Run 3, "))
         self.stands_at(9)
@@ -354,6 +356,7 @@ Checked: foreign keys, quick_check.
                     "TARGET: nothing to take back: checkpoint 11 is the newest\n")
         out = self.say("rollback", "--to", "10").stdout
         self.assertTrue(out.endswith("`pvrelay run` continues run 3, all of whose records are in.\n"), out)
+        self.assertEqual(self.say("status").stdout.count("\n  position: the end; "), 3)
 
     def test_json(self):
         done = self.say("rollback", "--to", "6", "--json", "--dry-run")

@@ -211,6 +211,13 @@ class Verify(unittest.TestCase):
         self.assertEqual(done.stdout.splitlines()[-1], "La base cible contient ce qui a été exporté\u00a0: les 464 enregistrements "
                                                        "ont été vérifiés par rapport aux exports.")
         self.assertIn("Rapport de vérification", (self.root / "report" / "report.md").read_text())
+        change(self.target, f"DELETE FROM el_modules WHERE audit_token = '{JALIBAT}' AND module_identifier = 'S3-14'",
+               "UPDATE el_modules SET severity_level = NULL WHERE id = 1")
+        failures = {f["kind"]: f for f in self.failures()}
+        text = self.verify("--lang", "fr", expect=4).stdout
+        for kind in ("missing", "mismatch"):
+            self.assertIn(f" ({self.exports[1]}, octet {failures[kind]['offset']})\n", text)
+        self.assertIn(f"(audit_token='{JALIBAT}' déclare 242, il y en a 241)\n", text)
 
     def test_unfinished_run(self):
         """What a run has yet to commit is missing, and why is said. (A run that stands before its last ten records.)"""
