@@ -384,10 +384,15 @@ static int s_check_content(pr_proof_t *proof, pr_groups_t *groups, pr_proof_list
     return result;
 }
 
+/* Is the target still the file that is proved? The check beside opens what lies at its path: asked before and after it. */
+static int s_check_place(const pr_proof_t *proof, pr_error_t *err) {
+    return pr_sql_place_check(proof->db, proof->path, &proof->place, err);
+}
+
 /* The content but for its references. */
 static int s_prove_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
     pr_groups_t *groups = pr_xcalloc(proof->mapping->streams_count + 1, sizeof *groups);
-    int result = pr_sql_place_check(proof->db, proof->path, &proof->place, err);
+    int result = s_check_place(proof, err);
     if (result == 0)
         result = pr_database_exec(proof->db, proof->path, S_TABLES, err);
     if (result == 0)
@@ -445,16 +450,24 @@ int pr_proof_content(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) 
 
 int pr_proof_file(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
     pr_beside_t *beside = NULL;
-    int result = pr_beside_begin(proof->path, s_check_file, NULL, &beside, err);
-    return result == 0 ? pr_beside_end(&beside, list, err) : result;
+    int result = s_check_place(proof, err);
+    if (result == 0)
+        result = pr_beside_begin(proof->path, s_check_file, NULL, &beside, err);
+    if (result == 0)
+        result = pr_beside_end(&beside, list, err);
+    return result == 0 ? s_check_place(proof, err) : result;
 }
 
 int pr_proof_whole(pr_proof_t *proof, pr_proof_list_t *list, pr_error_t *err) {
     pr_beside_t *beside = NULL;
-    int result = pr_beside_begin(proof->path, s_check_foreign_keys_and_file, proof->mapping, &beside, err);
+    int result = s_check_place(proof, err);
+    if (result == 0)
+        result = pr_beside_begin(proof->path, s_check_foreign_keys_and_file, proof->mapping, &beside, err);
     if (result < 0)
         return result;
     result = s_prove_content(proof, list, err);
     int checked = pr_beside_end(&beside, list, result == 0 ? err : NULL);
-    return result == 0 ? checked : result;
+    if (result == 0)
+        result = checked;
+    return result == 0 ? s_check_place(proof, err) : result;
 }

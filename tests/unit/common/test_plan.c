@@ -289,6 +289,27 @@ static void test_json_every_prefix(void **state) {
     }
 }
 
+/* Each export that was given is planned, whatever the number of its result sets; one that is missing is our mistake. */
+static void test_given_is_planned(void **state) {
+    (void)state;
+    pr_error_t err = PR_ERROR_INIT;
+    pr_plan_source_t again = s_modules();
+    again.stream = (char *)(uintptr_t) "audits"; /* another result set of the same file, not behind the first */
+    pr_plan_t *plan = s_plan(s_modules(), s_audits());
+    pr_plan_add(plan, &again);
+    assert_int_equal(pr_plan_check_given(plan, 2, &err), 0);
+    assert_string_equal(err.text, "");
+    assert_int_equal(pr_plan_check_given(plan, 3, &err), -PR_E_INTERNAL);
+    assert_string_equal(err.text, "3 exports were given, but 2 are planned; report it");
+    pr_error_clear(&err);
+    assert_int_equal(pr_plan_check_given(plan, 1, &err), -PR_E_INTERNAL);
+    pr_plan_destroy(&plan);
+    plan = pr_plan_new();
+    assert_int_equal(pr_plan_check_given(plan, 0, NULL), 0);
+    assert_int_equal(pr_plan_check_given(plan, 1, NULL), -PR_E_INTERNAL);
+    pr_plan_destroy(&plan);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_add_copies),        cmocka_unit_test(test_digest_tells_what_identifies),
@@ -296,7 +317,7 @@ int main(void) {
         cmocka_unit_test(test_compare_counts),    cmocka_unit_test(test_json_there_and_back),
         cmocka_unit_test(test_json_empty_plan),   cmocka_unit_test(test_json_path_not_utf8),
         cmocka_unit_test(test_json_hostile),      cmocka_unit_test(test_json_sum_of_records),
-        cmocka_unit_test(test_json_every_prefix),
+        cmocka_unit_test(test_json_every_prefix), cmocka_unit_test(test_given_is_planned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1139,6 +1139,62 @@ static void test_values(void **state) {
     free(before);
 }
 
+/* ---- Another file in the target's place ---- */
+
+static const s_world_t *s_moves; /* whose target is renamed in the midst of the rollback; NULL: it stays */
+static bool s_moves_now;
+
+/* The rollback has looked which file it has when it has counted the tables; so before the statement after that. */
+static int s_on_statement(unsigned kind, void *context, void *statement, void *text) {
+    (void)kind;
+    (void)context;
+    (void)statement;
+    char elsewhere[128];
+    if (s_moves_now) {
+        snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", s_moves->folder);
+        assert_int_equal(rename(s_moves->path, elsewhere), 0);
+        s_moves = NULL;
+    }
+    s_moves_now = s_moves != NULL && strcmp(text, "SELECT count(*) FROM sqlite_master") == 0;
+    return 0;
+}
+
+static int s_on_open(sqlite3 *db, const char **error, const struct sqlite3_api_routines *api) {
+    (void)error;
+    (void)api;
+    if (s_moves != NULL)
+        sqlite3_trace_v2(db, SQLITE_TRACE_STMT, s_on_statement, NULL);
+    return SQLITE_OK;
+}
+
+/* Renamed under the rollback: nothing is changed, neither in the file that it had nor where that was. */
+static void test_moved_meanwhile(void **state) {
+    s_world_t *world = *state;
+    pr_rollback_point_t point;
+    pr_rollback_report_t *report = NULL;
+    pr_error_t err = PR_ERROR_INIT;
+    const pr_rollback_options_t options = {.reason = PR_ROLLBACK_OPERATOR};
+    char elsewhere[128];
+    snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", world->folder);
+    assert_int_equal(pr_rollback_point_start(world->db, 1, &point, &err), 0);
+    s_moves = world;
+    assert_int_equal(pr_rollback(world->path, &point, &options, &report, &err), -PR_E_TARGET);
+    assert_null(s_moves); /* it was */
+    assert_null(report);
+    assert_non_null(strstr(err.text, "hub.db: is no longer the file that was opened"));
+    assert_int_equal(access(world->path, F_OK), -1);
+    assert_int_equal(rename(elsewhere, world->path), 0);
+    char *after = s_dump_data(world);
+    assert_string_equal(after, world->end);
+    free(after);
+    pr_error_clear(&err);
+    assert_int_equal(pr_rollback(world->path, &point, &options, &report, &err), 0);
+    pr_rollback_report_destroy(&report);
+    after = s_dump_data(world);
+    assert_string_equal(after, world->start);
+    free(after);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
     const struct CMUnitTest tests[] = {
@@ -1178,6 +1234,8 @@ int main(void) {
         TEST(test_commits_that_changed_nothing),
         TEST(test_rewinding),
         TEST(test_values),
+        TEST(test_moved_meanwhile),
     };
+    sqlite3_auto_extension((void (*)(void))s_on_open);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

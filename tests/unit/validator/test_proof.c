@@ -315,6 +315,45 @@ static void test_part_of_a_source(void **state) {
     s_assert_counts(f, 0, 0);
 }
 
+/* --- Another file in the target's place --- */
+
+static void s_assert_moved(s_fixture_t *f) {
+    pr_error_t err = PR_ERROR_INIT;
+    pr_proof_read_t read;
+    pr_range_t range = f->ranges[S_MODULES];
+    pr_proof_list_clear(f->list);
+    assert_int_equal(pr_proof_commit(f->proof, S_MODULES + 1, range, 0, f->list, &read, &err), -PR_E_TARGET);
+    assert_non_null(strstr(err.text, "hub.sqlite: is no longer the file that was opened"));
+    int (*const parts[])(pr_proof_t *, pr_proof_list_t *, pr_error_t *) = {pr_proof_content, pr_proof_file,
+                                                                           pr_proof_whole};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        pr_error_clear(&err);
+        assert_int_equal(parts[i](f->proof, f->list, &err), -PR_E_TARGET);
+        assert_non_null(strstr(err.text, "hub.sqlite: is no longer the file that was opened"));
+    }
+    s_assert_counts(f, 0, 0); /* it is said as what it is, not as rows that are missing */
+}
+
+/* Renamed, or replaced by an equal one, between two proofs: nothing is proved of a file that nobody has. Put back, it goes on. */
+static void test_moved_between_proofs(void **state) {
+    s_fixture_t *f = *state;
+    char *elsewhere = pr_xasprintf("%s/elsewhere", f->folder);
+    char *copy = pr_xasprintf("%s/copy", f->folder);
+    char *into = pr_xasprintf("VACUUM INTO '%s'", copy);
+    assert_int_equal(s_prove(f, S_AUDITS), 2);
+    assert_int_equal(rename(f->target, elsewhere), 0);
+    s_assert_moved(f);
+    s_exec(f, into);
+    assert_int_equal(rename(copy, f->target), 0);
+    s_assert_moved(f);
+    assert_int_equal(rename(elsewhere, f->target), 0);
+    assert_int_equal(s_prove(f, S_MODULES), 3);
+    s_assert_counts(f, 0, 0);
+    free(into);
+    free(copy);
+    free(elsewhere);
+}
+
 /* --- Every mapped cell --- */
 
 typedef enum { S_CELL, S_GONE, S_SHARED, S_UNSEEN, S_REPLACED } s_outcome_t;
@@ -1433,6 +1472,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         S_TEST(test_clean),
         S_TEST(test_part_of_a_source),
+        S_TEST(test_moved_between_proofs),
         S_TEST(test_every_cell),
         S_TEST(test_every_cell_of_ours),
         S_TEST(test_missing_rows),
