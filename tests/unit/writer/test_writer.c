@@ -112,6 +112,7 @@ static void s_commit_all(fixture_t *fixture) {
     assert_non_null(records);
     assert_non_null(ids);
     fx_open(fx);
+    assert_int_equal(pr_target_keep_undo(fx->target, NULL), 0);
     fx_begin(fx, S_RUN, 1, (s_commits - 1) * s_commit_modules);
     fx_audit_t audit = fx_audit("A");
     fx_make_audit(fx, &audit, &records[0]);
@@ -571,6 +572,107 @@ static void test_failure_at_what_is_in_its_place(void **state) {
     fx_assert_sql(fixture->fx, "SELECT state || ifnull(error, '') FROM pvrelay_run", "proving");
 }
 
+/* ---- a run that is taken back ---- */
+
+static unsigned s_statements; /* that SQLite was given, by any connection */
+
+static int s_on_statement(unsigned kind, void *context, void *statement, void *text) {
+    (void)kind;
+    (void)context;
+    (void)statement;
+    (void)text;
+    s_statements++;
+    return 0;
+}
+
+/* Whatever is heard and whatever time passes until it leaves: the target is left alone. */
+static void s_assert_target_left_alone(fixture_t *fixture) {
+    static const pr_message_t messages[] = {
+        {.id = PR_MSG_HELLO, .stage = PR_STAGE_VALIDATOR, .hello = {.incarnation = 5}},
+        {.id = PR_MSG_HELLO, .stage = PR_STAGE_TRANSFORMER, .hello = {.incarnation = 7}},
+        {.id = PR_MSG_HELLO, .stage = PR_STAGE_TRANSFORMER, .hello = {.incarnation = 9}},
+        {.id = PR_MSG_PLAN, .stage = PR_STAGE_READER},
+        {.id = PR_MSG_ROWS, .stage = PR_STAGE_TRANSFORMER, .rows = {.count = 1}},
+        {.id = PR_MSG_END, .stage = PR_STAGE_READER},
+        {.id = PR_MSG_VERDICT, .stage = PR_STAGE_VALIDATOR, .verdict = {.checkpoint = 3}},
+        {.id = PR_MSG_VERDICT, .stage = PR_STAGE_VALIDATOR, .verdict = {.part = PR_WHOLE_BOTH}},
+        {.id = PR_MSG_WORKING, .stage = PR_STAGE_VALIDATOR, .working = {.checkpoint = 3}},
+        {.id = PR_MSG_FAIL, .stage = PR_STAGE_READER, .fail = {.code = PR_E_TARGET}},
+        {.id = PR_MSG_BYE, .stage = PR_STAGE_VALIDATOR}};
+    pr_error_t err = PR_ERROR_INIT;
+    char status[256];
+    s_statements = 0;
+    for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
+        pr_inbound_t inbound = {.message = messages[i]};
+        inbound.message.run = fixture->daemon.run;
+        assert_int_equal(pr_writer_ops.on_message(fixture->writer, &inbound, &err), 0);
+        s_now_ms += 250;
+        assert_false(s_turn(fixture));
+    }
+    assert_int_equal(pr_writer_ops.on_reopened(fixture->writer, &err), 0);
+    pr_writer_ops.status(fixture->writer, status, sizeof status);
+    fixture->daemon.in = zsock_new(ZMQ_PULL);
+    assert_int_equal(pr_writer_ops.on_drain(fixture->writer, &err), 0);
+    zsock_destroy(&fixture->daemon.in);
+    assert_true(fixture->daemon.leave);
+    assert_string_equal(err.text, "");
+    assert_int_equal(s_statements, 0);
+}
+
+static void s_assert_taken_back(const fixture_t *fixture, const char *run) {
+    fx_assert_sql(fixture->fx, "SELECT state || outcome FROM pvrelay_run", run);
+    fx_assert_sql(fixture->fx, "SELECT count(*) FROM el_modules", "0");
+}
+
+/* Its proof fails when verdicts of other commits are still to be written down. */
+static void test_target_is_left_alone_once_its_run_failed(void **state) {
+    fixture_t *fixture = *state;
+    fixture->config->rollback_on_failure = true;
+    s_outcome = PR_E_VALIDATION;
+    s_turn(fixture);
+    for (int64_t i = 1; i <= s_commits; i++) {
+        verdict_t verdict = s_verdict_of_commit(fixture, i);
+        pr_failure_t failure = {.kind = PR_FAILURE_MISSING,
+                                .stream = "modules",
+                                .table = "el_modules",
+                                .key = "",
+                                .column = "",
+                                .expected = "a row",
+                                .stored = "no row"};
+        if (i == 2)
+            pr_proof_list_add_failure(verdict.list, &failure);
+        s_give(fixture, &verdict);
+    }
+    while (s_turn(fixture))
+        continue;
+    if (s_finish_part == PR_WHOLE_CONTENT) {
+        s_prove(fixture, 0, PR_WHOLE_CONTENT);
+        s_turn(fixture);
+    }
+    s_prove(fixture, 0, s_finish_part);
+    s_assert_taken_back(fixture, "abandoned4");
+    s_assert_target_left_alone(fixture);
+}
+
+/* Too many records were rejected, and verdicts have come that no batch's transaction has taken along yet. */
+static void test_target_is_left_alone_after_too_many_rejects(void **state) {
+    fixture_t *fixture = *state;
+    pr_error_t err = PR_ERROR_INIT;
+    pr_inbound_t fail = {.message = {.id = PR_MSG_FAIL,
+                                     .stage = PR_STAGE_TRANSFORMER,
+                                     .run = fixture->daemon.run,
+                                     .fail = {.code = PR_E_REJECT_LIMIT, .text = {"too many"}}}};
+    fixture->config->rollback_on_reject_limit = true;
+    s_outcome = PR_E_REJECT_LIMIT;
+    s_turn(fixture);
+    s_prove(fixture, 2, PR_WHOLE_NONE);
+    s_prove(fixture, 3, PR_WHOLE_NONE);
+    assert_int_equal(pr_writer_ops.on_message(fixture->writer, &fail, &err), 0);
+    assert_string_equal(s_ended_text, "too many");
+    s_assert_taken_back(fixture, "abandoned2");
+    s_assert_target_left_alone(fixture);
+}
+
 /* ---- patience ---- */
 
 /* A commit that the validator passes over has not reached it, but somebody else: it is sent again at once. */
@@ -638,6 +740,7 @@ static int s_ask_often(sqlite3 *db, const char **error, const struct sqlite3_api
     (void)error;
     (void)api;
     sqlite3_progress_handler(db, 1000, s_on_steps, NULL);
+    sqlite3_trace_v2(db, SQLITE_TRACE_STMT, s_on_statement, NULL);
     return SQLITE_OK;
 }
 
@@ -654,6 +757,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_failures_are_believed, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_failure_that_is_none, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_failure_at_what_is_in_its_place, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(test_target_is_left_alone_once_its_run_failed, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(test_target_is_left_alone_after_too_many_rejects, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_what_is_passed_over_is_sent_again, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_a_validator_at_work_is_not_asked_again, s_setup, s_teardown),
     };
