@@ -20,7 +20,7 @@ CAMPAIGNS = ROOT / "tests/campaigns"
 
 # Share of the time, and the build it works on; 1 and "test" for a campaign that is not here.
 WEIGHTS = {
-    "fuzz": 12,
+    "fuzz": 20,
     "io_faults": 4,
     "random_faults": 3,
     "hostile_targets": 4,
