@@ -200,9 +200,7 @@ static bool s_on_lock_wait(void *context, const char *what, bool begins) {
     pr_recipe_t *recipe = context;
     int64_t now_ms = pr_now_ms();
     if (begins) {
-        char limit[32];
-        pr_lock_wait_print(pr_lock_wait_limit_ms(), limit, sizeof limit);
-        pr_log(PR_LOG_WARNING, "%s; waiting for it, up to %s", what, limit);
+        pr_log(PR_LOG_WARNING, "%s", pr_lock_wait_warning(what).text);
         recipe->waiting = true;
         recipe->status_ms = 0;
     }

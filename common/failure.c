@@ -468,8 +468,7 @@ int pr_proof_list_unpack(const void *data, size_t size, pr_proof_list_t **ret_li
         s_take_tally(&cursor, list);
     if (cursor.bad || cursor.left != 0 || list->failures_total < list->failures_count) {
         pr_proof_list_destroy(&list);
-        return pr_error_set(err, PR_E_PROTOCOL, "a list of %zu bytes is no list of failures, findings and tallies",
-                            size);
+        return pr_error_set(err, PR_E_PROTOCOL, "%zu bytes are not a list of failures, findings and tallies", size);
     }
     *ret_list = list;
     return 0;

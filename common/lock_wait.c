@@ -162,3 +162,11 @@ void pr_lock_wait_print(unsigned ms, char *buffer, size_t size) {
     else
         snprintf(buffer, size, "%u h", s / 3600);
 }
+
+pr_lock_wait_warning_t pr_lock_wait_warning(const char *what) {
+    pr_lock_wait_warning_t warning;
+    char limit[32];
+    pr_lock_wait_print(s_limit_ms, limit, sizeof limit);
+    snprintf(warning.text, sizeof warning.text, "%s; waiting for it, up to %s", what, limit);
+    return warning;
+}

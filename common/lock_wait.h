@@ -43,6 +43,13 @@ void pr_lock_holder(long pid, char *buffer, size_t size);
  *  none. path: of the lock file, or of the target. */
 void pr_lock_hint(const char *path, long pid, char *buffer, size_t size);
 
+/* The warning with which a wait begins: what, and up to when, as pr_lock_wait_set says. */
+typedef struct {
+    char text[PR_LOCK_WAIT_TEXT_BYTES + 64];
+} pr_lock_wait_warning_t;
+
+pr_lock_wait_warning_t pr_lock_wait_warning(const char *what);
+
 /* A time for people: "60 s", "1 h 30 min". */
 void pr_lock_wait_print(unsigned ms, char *buffer, size_t size);
 

@@ -315,11 +315,8 @@ static int s_configure(pr_manager_t *manager, const pr_manage_options_t *options
 static bool s_on_lock_wait(void *context, const char *what, bool begins) {
     pr_manager_t *manager = context;
     int64_t now_ms = pr_now_ms();
-    if (begins) {
-        char limit[32];
-        pr_lock_wait_print(pr_lock_wait_limit_ms(), limit, sizeof limit);
-        pr_log(PR_LOG_WARNING, "%s; waiting for it, up to %s", what, limit);
-    }
+    if (begins)
+        pr_log(PR_LOG_WARNING, "%s", pr_lock_wait_warning(what).text);
     if (begins || now_ms - manager->status_ms >= s_status_ms) {
         pr_notify_status("waiting: %s", what);
         manager->status_ms = now_ms;

@@ -322,12 +322,17 @@ static bool s_refuse(pr_verdicts_t *self, unsigned *refusals, const char *doubt)
     return ++*refusals < s_refusals_max;
 }
 
-/* The verdict's list, or NULL if it is broken. *Returns new*. */
-static pr_proof_list_t *s_unpack(const pr_verdicts_t *self, const pr_inbound_t *inbound) {
+/* The verdict's list; *returns new*, or NULL if it is broken: ret_why. */
+static pr_proof_list_t *s_unpack(const pr_verdicts_t *self, const pr_inbound_t *inbound, pr_error_t *ret_why) {
     pr_proof_list_t *list = NULL;
+    pr_error_t why = PR_ERROR_INIT;
     zmq_msg_t *frame = (zmq_msg_t *)(uintptr_t)&inbound->frames[0];
-    if (zmq_msg_size(frame) <= s_list_least_bytes + 4 * (size_t)self->daemon->config->batch_bytes)
-        pr_proof_list_unpack(zmq_msg_data(frame), zmq_msg_size(frame), &list, NULL);
+    size_t size = zmq_msg_size(frame);
+    size_t most = s_list_least_bytes + 4 * (size_t)self->daemon->config->batch_bytes;
+    if (size > most)
+        pr_error_set(ret_why, PR_E_PROTOCOL, "malformed verdict payload: %zu bytes, at most %zu expected", size, most);
+    else if (pr_proof_list_unpack(zmq_msg_data(frame), size, &list, &why) < 0)
+        pr_error_set(ret_why, PR_E_PROTOCOL, "malformed verdict payload: %s", why.text);
     return list;
 }
 
@@ -390,8 +395,9 @@ static int s_take_whole(pr_verdicts_t *self, pr_inbound_t *inbound, bool *ret_wh
     if (self->asked == PR_WHOLE_NONE || verdict->part != self->asked ||
         verdict->nonce != s_nonce(self, 0, self->asked, self->refusals))
         return 0;
-    pr_proof_list_t *list = s_unpack(self, inbound);
-    const char *doubt = "it is no list of failures, findings and tallies";
+    pr_error_t malformed = PR_ERROR_INIT;
+    pr_proof_list_t *list = s_unpack(self, inbound, &malformed);
+    const char *doubt = malformed.text;
     int result = list == NULL ? 0 : s_doubt_whole(self, (s_said_t){verdict, list}, &doubt, err);
     s_heard(self);
     if (result == 0 && doubt == NULL)
@@ -412,9 +418,9 @@ static int s_take_commit(pr_verdicts_t *self, size_t at, pr_inbound_t *inbound, 
     pr_out_t *out = &self->out[at];
     if (verdict->nonce != s_nonce_of_commit(self, out))
         return 0;
-    pr_proof_list_t *list = s_unpack(self, inbound);
-    const char *doubt = list == NULL ? "it is no list of failures, findings and tallies"
-                                     : s_doubt_commit(self, &out->as, (s_said_t){verdict, list});
+    pr_error_t malformed = PR_ERROR_INIT;
+    pr_proof_list_t *list = s_unpack(self, inbound, &malformed);
+    const char *doubt = list == NULL ? malformed.text : s_doubt_commit(self, &out->as, (s_said_t){verdict, list});
     s_heard(self);
     if (doubt != NULL) {
         pr_proof_list_destroy(&list);

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
+import unittest
 
 BIN = pathlib.Path(os.environ.get("PVRELAY_BIN", "build/test/bin")).resolve()
 os.environ["PATH"] = f"{BIN}:{os.environ['PATH']}"  # the commands that messages offer are then `pvrelay …`
@@ -41,6 +42,20 @@ def generate(directory, *arguments):
     directory.mkdir(parents=True, exist_ok=True)
     subprocess.run([BIN / "pvrelay-export-gen", "--out", directory, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
     return sorted(directory.iterdir())
+
+
+class TargetTest(unittest.TestCase):
+    """Tests that have a folder, with a target to be made and a run folder in it, and exports."""
+
+    def setUp(self):
+        holder = folder()
+        self.root = holder.__enter__()
+        self.addCleanup(holder.__exit__, None, None, None)
+        self.target = self.root / "hub.db"
+        self.run_dir = self.root / "d"
+
+    def exports(self, *arguments):
+        return generate(self.root / "exports", *arguments)
 
 
 def run_command(exports, target, *options):

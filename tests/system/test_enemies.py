@@ -12,17 +12,7 @@ import unittest
 import pipeline
 
 
-class Enemies(unittest.TestCase):
-    def setUp(self):
-        holder = pipeline.folder()
-        self.root = holder.__enter__()
-        self.addCleanup(holder.__exit__, None, None, None)
-        self.target = self.root / "hub.db"
-        self.run_dir = self.root / "d"
-
-    def exports(self, *arguments):
-        return pipeline.generate(self.root / "exports", *arguments)
-
+class Enemies(pipeline.TargetTest):
     def small_batches(self, exports, **settings):
         return pipeline.write_config(self.root / "small.json", exports, self.target, self.run_dir, batch_bytes=65536,
                                      window_bytes=262144, resend_ms=200, **settings)

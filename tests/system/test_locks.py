@@ -37,17 +37,7 @@ class Reader(threading.Thread):
         return "".join(self.lines)
 
 
-class LockTest(unittest.TestCase):
-    def setUp(self):
-        holder = pipeline.folder()
-        self.root = holder.__enter__()
-        self.addCleanup(holder.__exit__, None, None, None)
-        self.target = self.root / "hub.db"
-        self.run_dir = self.root / "d"
-
-    def exports(self, *arguments):
-        return pipeline.generate(self.root / "exports", *arguments)
-
+class LockTest(pipeline.TargetTest):
     @contextlib.contextmanager
     def held(self):
         """Another process is in the middle of a transaction that writes; it ends with the block, or with release()."""

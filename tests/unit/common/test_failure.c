@@ -150,7 +150,7 @@ static void test_hostile(void **state) {
         assert_int_equal(pr_proof_list_unpack(exact, cut, &back, &err), -PR_E_PROTOCOL);
         assert_null(back);
         char text[100];
-        snprintf(text, sizeof text, "a list of %zu bytes is no list of failures, findings and tallies", cut);
+        snprintf(text, sizeof text, "%zu bytes are not a list of failures, findings and tallies", cut);
         assert_string_equal(err.text, text);
         free(memory);
     }

@@ -203,6 +203,14 @@ static void test_times_for_people(void **state) {
     }
 }
 
+static void test_warning(void **state) {
+    (void)state;
+    pr_lock_wait_set(90000, NULL, NULL);
+    assert_string_equal(pr_lock_wait_warning("hub.db: locked by process 7").text,
+                        "hub.db: locked by process 7; waiting for it, up to 90 s");
+    pr_lock_wait_set(0, NULL, NULL);
+}
+
 static void test_empty_file_has_no_pid(void **state) {
     (void)state;
     char expected[300];
@@ -282,6 +290,7 @@ int main(void) {
         cmocka_unit_test(test_who_waits_is_asked_whether_to_go_on),
         cmocka_unit_test(test_what_is_said_of_whose_lock),
         cmocka_unit_test(test_times_for_people),
+        cmocka_unit_test(test_warning),
     };
     return cmocka_run_group_tests(tests, s_setup, s_teardown);
 }

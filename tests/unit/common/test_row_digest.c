@@ -20,6 +20,7 @@
 
 #include "common/alloc.h"
 #include "common/row_digest.h"
+#include "tests/unit/chance.h"
 
 static const char *const S_COLUMNS[] = {"a", "b", "c", "d", "e"};
 enum { s_columns = 5, s_cases_default = 10, s_steps = 400 };
@@ -34,18 +35,6 @@ typedef struct {
 } s_case_t;
 
 static struct { uint64_t asked[3], merged, rolled_back, rewound; } s_did;
-
-static uint64_t s_setting(const char *name, uint64_t standard) {
-    const char *text = getenv(name);
-    return text != NULL && *text != '\0' ? strtoull(text, NULL, 10) : standard;
-}
-
-static uint64_t s_chance(s_case_t *self, uint64_t below) {
-    uint64_t x = self->chance += UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (x ^ (x >> 31)) % below;
-}
 
 static void s_sql(s_case_t *self, const char *format, ...) {
     va_list args;
@@ -103,20 +92,23 @@ static void s_tear_down(s_case_t *self) {
 
 static int64_t s_some_id(s_case_t *self) {
     static const int64_t pages[] = {0, 1, 2, 200, -1};
-    return pages[s_chance(self, 5)] * 16384 + (int64_t)s_chance(self, 4) * 5460 + (int64_t)s_chance(self, 5);
+    return pages[pr_test_chance(&self->chance, 5)] * 16384 + (int64_t)pr_test_chance(&self->chance, 4) * 5460 +
+           (int64_t)pr_test_chance(&self->chance, 5);
 }
 
 /* A value that SQLite may or may not store as it is given. */
 static pr_value_t s_some_value(s_case_t *self) {
     static const char *const texts[] = {"", "x", "12", "1.50", "2025-10-27", "a\0b", "fêlure"};
-    size_t at = s_chance(self, 7);
-    switch (s_chance(self, 5)) {
+    size_t at = pr_test_chance(&self->chance, 7);
+    switch (pr_test_chance(&self->chance, 5)) {
     case 0:
         return pr_value_null();
     case 1:
-        return pr_value_integer(s_chance(self, 8) == 0 ? (INT64_C(1) << 53) + 1 : (int64_t)s_chance(self, 4) - 1);
+        return pr_value_integer(pr_test_chance(&self->chance, 8) == 0 ? (INT64_C(1) << 53) + 1
+                                                                      : (int64_t)pr_test_chance(&self->chance, 4) - 1);
     case 2:
-        return pr_value_real(s_chance(self, 2) == 0 ? -0.0 : (double)s_chance(self, 8) / 2);
+        return pr_value_real(pr_test_chance(&self->chance, 2) == 0 ? -0.0
+                                                                   : (double)pr_test_chance(&self->chance, 8) / 2);
     default:
         return pr_value_text(texts[at], at == 5 ? 3 : strlen(texts[at]));
     }
@@ -149,7 +141,7 @@ static void s_write(s_case_t *self, int64_t id) {
     for (size_t i = 0; i < s_columns; i++)
         values[i] = s_some_value(self);
     s_put(self, id, values);
-    bool given = s_chance(self, 4) > 0;
+    bool given = pr_test_chance(&self->chance, 4) > 0;
     assert_int_equal(
         pr_row_digests_note(self->digests, self->table, id, given ? values : NULL, given ? at : NULL, NULL), 0);
     s_sql(self,
@@ -161,7 +153,7 @@ static void s_others_write(s_case_t *self, int64_t id) {
     pr_value_t values[s_columns];
     for (size_t i = 0; i < s_columns; i++)
         values[i] = s_some_value(self);
-    if (s_chance(self, 3) > 0)
+    if (pr_test_chance(&self->chance, 3) > 0)
         s_put(self, id, values);
     else
         s_sql(self, "UPDATE t SET c = c + 1 WHERE id = %lld", (long long)id);
@@ -194,12 +186,12 @@ static void s_record(s_case_t *self) {
     size_t mark = pr_row_digests_mark(self->digests);
     int64_t seq = s_ask(self, "SELECT ifnull(max(seq), 0) FROM model");
     s_sql(self, "SAVEPOINT record");
-    for (uint64_t rows = 1 + s_chance(self, 6); rows > 0; rows--) {
+    for (uint64_t rows = 1 + pr_test_chance(&self->chance, 6); rows > 0; rows--) {
         s_write(self, s_some_id(self));
-        if (s_chance(self, 2) == 0)
+        if (pr_test_chance(&self->chance, 2) == 0)
             s_check(self, s_some_id(self));
     }
-    if (s_chance(self, 4) == 0) {
+    if (pr_test_chance(&self->chance, 4) == 0) {
         s_sql(self, "ROLLBACK TO record; DELETE FROM model WHERE seq > %lld", (long long)seq);
         pr_row_digests_rewind(self->digests, mark);
         s_did.rewound++;
@@ -209,16 +201,16 @@ static void s_record(s_case_t *self) {
 
 static void s_batch(s_case_t *self) {
     s_sql(self, "BEGIN");
-    for (uint64_t records = s_chance(self, 12); records > 0; records--)
+    for (uint64_t records = pr_test_chance(&self->chance, 12); records > 0; records--)
         s_record(self);
-    if (s_chance(self, 5) == 0) {
+    if (pr_test_chance(&self->chance, 5) == 0) {
         s_sql(self, "ROLLBACK");
         pr_row_digests_drop(self->digests);
         return;
     }
     assert_int_equal(pr_row_digests_store(self->digests, self->checkpoint, NULL), 0);
-    if (s_chance(self, 6) == 0) {
-        self->irreversible = self->checkpoint - (int64_t)s_chance(self, 2);
+    if (pr_test_chance(&self->chance, 6) == 0) {
+        self->irreversible = self->checkpoint - (int64_t)pr_test_chance(&self->chance, 2);
         assert_int_equal(pr_row_digests_merge(self->digests, self->irreversible, NULL), 0);
         s_did.merged++;
     }
@@ -228,7 +220,7 @@ static void s_batch(s_case_t *self) {
 
 /* Rows are left as they are: what was stored last is then what an earlier checkpoint stored. */
 static void s_roll_back(s_case_t *self) {
-    int64_t to = self->irreversible + (int64_t)s_chance(self, 5);
+    int64_t to = self->irreversible + (int64_t)pr_test_chance(&self->chance, 5);
     s_sql(self, "DELETE FROM pvrelay_row_digest WHERE checkpoint > %lld; DELETE FROM model WHERE checkpoint > %lld",
           (long long)to, (long long)to);
     pr_row_digests_destroy(&self->digests);
@@ -240,7 +232,7 @@ static void s_play(uint64_t seed) {
     s_case_t self;
     s_set_up(&self, seed);
     for (int step = 0; step < s_steps; step++) {
-        uint64_t what = s_chance(&self, 20);
+        uint64_t what = pr_test_chance(&self.chance, 20);
         if (what < 4)
             s_batch(&self);
         else if (what < 9)
@@ -255,8 +247,8 @@ static void s_play(uint64_t seed) {
 
 static void test_against_a_model(void **state) {
     (void)state;
-    uint64_t seed = s_setting("PVRELAY_SEED", 1);
-    uint64_t cases = s_setting("PVRELAY_CASES", s_cases_default);
+    uint64_t seed = pr_test_setting("PVRELAY_SEED", 1);
+    uint64_t cases = pr_test_setting("PVRELAY_CASES", s_cases_default);
     for (uint64_t i = 0; i < cases; i++)
         s_play(seed + i);
     printf("%" PRIu64 " rows ours, %" PRIu64 " changed, %" PRIu64 " never ours; %" PRIu64 " records and %" PRIu64

@@ -20,6 +20,7 @@
 
 #include "common/alloc.h"
 #include "rollback_world.h"
+#include "tests/unit/chance.h"
 
 enum { s_cases_default = 210 };
 
@@ -30,11 +31,6 @@ static struct {
     uint64_t marks, rollbacks, nothing, reopened, whole, partly, mid_run, proving, with_theirs, kept_counters, dry,
         rejects, restored, digests, foreign;
 } s_did;
-
-static uint64_t s_setting(const char *name, uint64_t standard) {
-    const char *text = getenv(name);
-    return text != NULL && *text != '\0' ? strtoull(text, NULL, 10) : standard;
-}
 
 /* What is expected of a rollback to the mark with this index (-1: before the first). */
 typedef struct {
@@ -296,8 +292,8 @@ static void s_play_case(uint64_t seed) {
 
 static void test_back_and_forth(void **state) {
     (void)state;
-    uint64_t seed = s_setting("PVRELAY_SEED", 1);
-    uint64_t cases = s_setting("PVRELAY_CASES", s_cases_default);
+    uint64_t seed = pr_test_setting("PVRELAY_SEED", 1);
+    uint64_t cases = pr_test_setting("PVRELAY_CASES", s_cases_default);
     for (uint64_t i = 0; i < cases; i++)
         s_play_case(seed + i);
     printf("%" PRIu64 " cases, %" PRIu64 " commits at first, %" PRIu64 " rejects; %" PRIu64 " rollbacks (%" PRIu64
@@ -317,7 +313,7 @@ static void test_back_and_forth(void **state) {
 
 static int s_set_up(void **state) {
     (void)state;
-    rw_shared_make(&s_shared, s_setting("PVRELAY_SEED", 1));
+    rw_shared_make(&s_shared, pr_test_setting("PVRELAY_SEED", 1));
     return 0;
 }
 

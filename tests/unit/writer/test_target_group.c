@@ -28,6 +28,7 @@
 #include "common/alloc.h"
 #include "common/rollback.h"
 #include "target_fixture.h"
+#include "tests/unit/chance.h"
 #include "writer/target_group.h"
 #include "writer/target_sqlite.h"
 
@@ -227,20 +228,8 @@ static struct {
     size_t largest;      /* group */
 } s_did;
 
-static uint64_t s_setting(const char *name, uint64_t standard) {
-    const char *text = getenv(name);
-    return text != NULL && *text != '\0' ? strtoull(text, NULL, 10) : standard;
-}
-
-static uint64_t s_chance(s_case_t *self, uint64_t below) {
-    uint64_t x = self->chance += UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (x ^ (x >> 31)) % below;
-}
-
 static int s_below(s_case_t *self, int below) {
-    return (int)s_chance(self, (uint64_t)below);
+    return (int)pr_test_chance(&self->chance, (uint64_t)below);
 }
 
 static s_module_t s_new_module(s_case_t *self, int key) {
@@ -255,7 +244,7 @@ static s_module_t s_new_module(s_case_t *self, int key) {
 
 static void s_change_module(s_case_t *self, size_t at) {
     s_module_t *module = &self->list[at];
-    size_t other = s_chance(self, self->count);
+    size_t other = pr_test_chance(&self->chance, self->count);
     s_module_t kept = *module;
     switch (s_below(self, 11)) {
     case 0:
@@ -282,7 +271,7 @@ static void s_change_module(s_case_t *self, size_t at) {
         module->token = self->list[other].token;
         break;
     case 7: /* one that is new, in the middle */
-        *module = s_new_module(self, (int)s_chance(self, 4 * s_list_max));
+        *module = s_new_module(self, (int)pr_test_chance(&self->chance, 4 * s_list_max));
         break;
     default:
         module->kind = (s_kind_t)s_below(self, S_REFUSED + 1);
@@ -293,14 +282,15 @@ static void s_change_module(s_case_t *self, size_t at) {
 /* The next run: the last one, changed here and there, and perhaps longer. */
 static void s_vary(s_case_t *self) {
     static const unsigned changes[] = {0, 2, 10, 40, 150, 400};
-    size_t more = self->count == 0 || s_chance(self, 4) == 0 ? 1 + s_chance(self, 300) : s_chance(self, 20);
-    self->change = changes[s_chance(self, sizeof changes / sizeof changes[0])];
+    size_t more = self->count == 0 || pr_test_chance(&self->chance, 4) == 0 ? 1 + pr_test_chance(&self->chance, 300)
+                                                                            : pr_test_chance(&self->chance, 20);
+    self->change = changes[pr_test_chance(&self->chance, sizeof changes / sizeof changes[0])];
     for (size_t i = 0; i < more && self->count < s_list_max; i++) {
         self->list[self->count] = s_new_module(self, (int)self->count);
         self->count++;
     }
     for (size_t i = 0; self->change > 0 && i < self->count; i++) {
-        if (s_chance(self, self->change) == 0)
+        if (pr_test_chance(&self->chance, self->change) == 0)
             s_change_module(self, i);
     }
 }
@@ -359,7 +349,7 @@ static void s_give(s_case_t *self, fx_t *fx, uint32_t source, size_t count, size
     const pr_stream_t *stream = source == 0 ? fx->audits : fx->modules;
     pr_error_t err = PR_ERROR_INIT;
     for (size_t at = 0; at < count;) {
-        size_t size = most == 1 ? 1 : 1 + s_chance(self, most);
+        size_t size = most == 1 ? 1 : 1 + pr_test_chance(&self->chance, most);
         size = size < count - at ? size : count - at;
         s_begin_batch(fx, source, at, size);
         for (size_t i = 0; i < size; i++)
@@ -413,11 +403,11 @@ static void s_between(s_case_t *self) {
         "PRAGMA foreign_keys = ON; DELETE FROM el_audits WHERE audit_token = 'tok1'",
     };
     if (self->others) {
-        const char *change = changes[s_chance(self, sizeof changes / sizeof changes[0])];
+        const char *change = changes[pr_test_chance(&self->chance, sizeof changes / sizeof changes[0])];
         fx_sql(self->one, change);
         fx_sql(self->many, change);
     }
-    if (s_chance(self, 3) == 0)
+    if (pr_test_chance(&self->chance, 3) == 0)
         s_reopen(self->many);
 }
 
@@ -427,7 +417,7 @@ static void s_run(s_case_t *self, unsigned number) {
     s_vary(self);
     fx_begin(self->many, id, s_audits, self->count);
     fx_begin(self->one, id, s_audits, self->count);
-    pr_foreign_policy_t policy = (pr_foreign_policy_t)s_chance(self, 3);
+    pr_foreign_policy_t policy = (pr_foreign_policy_t)pr_test_chance(&self->chance, 3);
     pr_target_on_foreign_change(self->many->target, policy);
     pr_target_on_foreign_change(self->one->target, policy);
     s_make_audits(self);
@@ -435,7 +425,7 @@ static void s_run(s_case_t *self, unsigned number) {
     s_give(self, self->one, 0, s_audits, 1);
     for (size_t i = 0; i < self->count; i++)
         s_make(self->many, &self->list[i], &self->made[i]);
-    s_give(self, self->many, 1, self->count, s_chance(self, 2) == 0 ? s_batch_max : 40);
+    s_give(self, self->many, 1, self->count, pr_test_chance(&self->chance, 2) == 0 ? s_batch_max : 40);
     s_give(self, self->one, 1, self->count, 1);
     s_finish(self->many);
     s_finish(self->one);
@@ -498,12 +488,12 @@ static void s_play(uint64_t seed, fx_record_t *made) {
     self->seed = seed;
     self->chance = seed * UINT64_C(0xd1342543de82ef95);
     self->made = made;
-    self->others = s_chance(self, 3) == 0;
-    self->one_place = s_chance(self, 5) == 0;
+    self->others = pr_test_chance(&self->chance, 3) == 0;
+    self->one_place = pr_test_chance(&self->chance, 5) == 0;
     self->many = s_target_new(self);
     self->one = s_target_new(self);
     s_get_content(self->many, first);
-    for (unsigned run = 1, runs = 2 + (unsigned)s_chance(self, 3); run <= runs; run++) {
+    for (unsigned run = 1, runs = 2 + (unsigned)pr_test_chance(&self->chance, 3); run <= runs; run++) {
         if (run > 1)
             s_between(self);
         s_run(self, run);
@@ -524,8 +514,8 @@ static void s_play(uint64_t seed, fx_record_t *made) {
 
 static void test_groups_and_single_records_are_the_same(void **state) {
     (void)state;
-    uint64_t seed = s_setting("PVRELAY_SEED", 1);
-    uint64_t cases = s_setting("PVRELAY_CASES", s_cases_default);
+    uint64_t seed = pr_test_setting("PVRELAY_SEED", 1);
+    uint64_t cases = pr_test_setting("PVRELAY_CASES", s_cases_default);
     fx_record_t *made = pr_xcalloc(s_list_max, sizeof *made);
     for (uint64_t i = 0; i < cases; i++)
         s_play(seed + i, made);

@@ -225,25 +225,27 @@ static verdict_t s_verdict_of_whole(fixture_t *fixture, pr_whole_part_t part) {
                        .list = pr_proof_list_new(10)};
 }
 
-/* Takes the verdict. */
-static void s_give(fixture_t *fixture, verdict_t *verdict) {
+static void s_give_packed(fixture_t *fixture, const pr_msg_verdict_t *says, const void *data, size_t size) {
     pr_error_t err = PR_ERROR_INIT;
-    void *data = NULL;
-    size_t size = 0;
-    assert_int_equal(pr_proof_list_pack(verdict->list, &data, &size), 0);
-    pr_proof_list_destroy(&verdict->list);
-    pr_inbound_t inbound = {.message = {.id = PR_MSG_VERDICT,
-                                        .stage = PR_STAGE_VALIDATOR,
-                                        .run = fixture->daemon.run,
-                                        .verdict = verdict->says},
-                            .frames_count = 1};
+    pr_inbound_t inbound = {
+        .message = {.id = PR_MSG_VERDICT, .stage = PR_STAGE_VALIDATOR, .run = fixture->daemon.run, .verdict = *says},
+        .frames_count = 1};
     zmq_msg_init_size(&inbound.frames[0], size);
     memcpy(zmq_msg_data(&inbound.frames[0]), data, size);
-    free(data);
     int result = pr_writer_ops.on_message(fixture->writer, &inbound, &err);
     assert_string_equal(err.text, "");
     assert_int_equal(result, 0);
     zmq_msg_close(&inbound.frames[0]);
+}
+
+/* Takes the verdict. */
+static void s_give(fixture_t *fixture, verdict_t *verdict) {
+    void *data = NULL;
+    size_t size = 0;
+    assert_int_equal(pr_proof_list_pack(verdict->list, &data, &size), 0);
+    pr_proof_list_destroy(&verdict->list);
+    s_give_packed(fixture, &verdict->says, data, size);
+    free(data);
 }
 
 /* A verdict without a failure: of a commit, or (checkpoint 0) of a part of the whole. */
@@ -483,6 +485,35 @@ static void test_forged_verdicts_are_not_believed(void **state) {
         s_turn(fixture);
         fx_assert_sql(fixture->fx, "SELECT count(*) FROM pvrelay_checkpoint WHERE validated = 1", s_text(i + 1));
     }
+}
+
+/* What is no list, or far too long a one, is told as what it is. */
+static void test_malformed_verdicts(void **state) {
+    fixture_t *fixture = *state;
+    s_turn(fixture);
+    size_t size = ((size_t)8 << 20) + 4 * (size_t)fixture->config->batch_bytes;
+    char *bytes = pr_xcalloc(1, size + 1), expected[256];
+    pr_error_t why = PR_ERROR_INIT;
+    pr_proof_list_t *list = NULL;
+    const struct {
+        size_t size;
+        const char *why;
+    } cases[] = {{0, NULL}, {1, NULL}, {size, NULL}, {size + 1, ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        verdict_t verdict = s_verdict_of_commit(fixture, 2 + (int64_t)i);
+        pr_proof_list_destroy(&verdict.list);
+        s_give_packed(fixture, &verdict.says, bytes, cases[i].size);
+        pr_error_clear(&why);
+        if (cases[i].why == NULL)
+            assert_true(pr_proof_list_unpack(bytes, cases[i].size, &list, &why) < 0);
+        else
+            pr_error_set(&why, PR_E_PROTOCOL, "%zu bytes, at most %zu expected", size + 1, size);
+        snprintf(expected, sizeof expected, "VERDICT that is not believed: malformed verdict payload: %.150s",
+                 why.text);
+        assert_string_equal(s_protocol_error, expected);
+        assert_int_equal(s_protocol_errors, i + 1);
+    }
+    free(bytes);
 }
 
 /* A validator that says "proved" and reads nothing: the run ends, and not as one that is proved. */
@@ -753,6 +784,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_indexes_before_verdicts, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_an_index_is_given_up, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_forged_verdicts_are_not_believed, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(test_malformed_verdicts, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_lazy_validator_ends_the_run_with_failures, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_failures_are_believed, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_failure_that_is_none, s_setup, s_teardown),
