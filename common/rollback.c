@@ -271,7 +271,10 @@ static int s_apply(s_way_t *way, void *changes, int size) {
         return pr_error_set(way->err, way->callback.code, "%s", way->callback.text);
     if (code == SQLITE_CORRUPT)
         return s_damaged(way, sqlite3_errstr(code));
-    return code == SQLITE_OK ? 0 : s_fail(way, way->db, "taking changes back");
+    return code == SQLITE_OK
+               ? 0
+               : pr_error_set(way->err, pr_sql_error_code_of(way->db, code),
+                              "%s: taking changes back: %s; nothing was changed", way->path, sqlite3_errstr(code));
 }
 
 /* The checkpoint that `undo` stands on: number, run, size, changes. */

@@ -59,7 +59,11 @@ typedef struct {
 } s_guard_t;
 
 pr_error_code_t pr_sql_error_code(sqlite3 *db) {
-    switch (sqlite3_errcode(db) & 0xff) {
+    return pr_sql_error_code_of(db, sqlite3_errcode(db));
+}
+
+pr_error_code_t pr_sql_error_code_of(sqlite3 *db, int code) {
+    switch (code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL: /* a WAL whose locks were not to be had for ten seconds */

@@ -30,4 +30,7 @@ int pr_sql_unchanged(sqlite3 *db, pr_error_t *err);
  * -PR_E_TARGET_FULL, all else -PR_E_TARGET. */
 pr_error_code_t pr_sql_error_code(sqlite3 *db);
 
+/* The same of a code that a function returned, for those that do not leave it in the connection: sqlite3changeset_…. */
+pr_error_code_t pr_sql_error_code_of(sqlite3 *db, int code);
+
 #endif

@@ -1195,12 +1195,58 @@ static void test_moved_meanwhile(void **state) {
     free(after);
 }
 
+/* ---- interrupted ---- */
+
+static int s_left; /* steps of SQLite's machine until it is interrupted */
+
+static int s_on_step(void *context) {
+    (void)context;
+    return --s_left == 0 ? 1 : 0; /* once, as sqlite3_interrupt() */
+}
+
+/* Every connection that is opened from now on. */
+static int s_watch(sqlite3 *db, char **why, const struct sqlite3_api_routines *api) {
+    (void)why;
+    (void)api;
+    sqlite3_progress_handler(db, 1, s_on_step, NULL);
+    return SQLITE_OK;
+}
+
+/*  Wherever in SQLite it is: that is what it says, and nothing is changed. The next place is 6 % further on each time. */
+static void test_interrupted_anywhere(void **state) {
+    s_world_t *world = *state;
+    char *before = s_dump_all(world);
+    int result = -1;
+    size_t interrupted = 0;
+    for (int steps = 1; result < 0; steps += steps / 16 + 1) {
+        pr_error_t err = PR_ERROR_INIT;
+        pr_rollback_report_t *report = NULL;
+        assert_int_equal(sqlite3_auto_extension((void (*)(void))s_watch), SQLITE_OK);
+        s_left = steps;
+        result = s_call(world, S_ZERO, false, false, &report, &err);
+        sqlite3_cancel_auto_extension((void (*)(void))s_watch);
+        pr_rollback_report_destroy(&report);
+        if (result == 0)
+            break;
+        interrupted++;
+        if (result != -PR_E_INTERRUPTED || strstr(err.text, "interrupted") == NULL)
+            fail_msg("after %d steps: %s: %s", steps, pr_error_name(result), err.text);
+        char *after = s_dump_all(world);
+        assert_string_equal(after, before);
+        free(after);
+    }
+    assert_true(interrupted > 50);
+    s_assert_same_dump(world, world->start, false);
+    free(before);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_without_conflict),
         TEST(test_step_by_step),
         TEST(test_dry_run_leaves_everything),
+        TEST(test_interrupted_anywhere),
         TEST(test_rejects_and_retries),
         TEST(test_outcome_of_what_is_taken_back),
         TEST(test_changed_after_insert),
