@@ -118,6 +118,13 @@ char *pr_config_datadir(void) {
     return pr_xasprintf("%s/share/pvrelay", program);
 }
 
+char *pr_config_default_mapping(void) {
+    char *datadir = pr_config_datadir();
+    char *path = pr_xasprintf("%s/mappings/el-to-hub.json", datadir);
+    free(datadir);
+    return path;
+}
+
 /* Paths of sockets are short: is there room behind a run folder's for the longest name, "/transformer-64.counters"? */
 static bool s_has_room(const char *run_dir) {
     enum { s_longest_name = 24 };
@@ -385,7 +392,7 @@ static int s_check_settings(pr_config_reader_t *reader) {
     pr_config_t *config = reader->config;
     char *datadir = pr_config_datadir();
     if (config->mapping == NULL)
-        config->mapping = pr_xasprintf("%s/mappings/el-to-hub.json", datadir);
+        config->mapping = pr_config_default_mapping();
     if (config->migrations == NULL)
         config->migrations = pr_xasprintf("%s/migrations", datadir);
     free(datadir);

@@ -72,6 +72,9 @@ void pr_config_destroy(pr_config_t **config);
  *  *Returns new* (malloc). */
 char *pr_config_datadir(void);
 
+/* The mapping of the installation: el-to-hub.json in mappings/ of that folder. *Returns new* (malloc). */
+char *pr_config_default_mapping(void);
+
 /*  Run folder for a target when none was given: $XDG_RUNTIME_DIR/pvrelay/HASH, else /tmp/pvrelay-UID/HASH, HASH from
  *  the target's absolute path. XDG_RUNTIME_DIR counts only if it is there, is ours, nobody else may write in it, and it
  *  leaves room for sockets. *Returns new* (malloc). */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hint.h"
 #include "common/text.h"
 #include "common/utf8.h"
 
@@ -80,14 +81,14 @@ int pr_daemon_options_parse(const pr_stage_ops_t *ops, int argc, char **argv, pr
             printf("%s %s\n", ops->program, PVRELAY_VERSION);
             return 1;
         default:
-            return pr_error_set(err, PR_E_USAGE, "unknown or incomplete option %s; see %s --help", argv[optind - 1],
-                                ops->program);
+            return pr_error_set(err, PR_E_USAGE, "unknown or incomplete option %s; see `%s --help`", argv[optind - 1],
+                                pr_hint_self());
         }
     }
     if (optind < argc)
-        return pr_error_set(err, PR_E_USAGE, "unexpected argument %s; see %s --help", argv[optind], ops->program);
+        return pr_error_set(err, PR_E_USAGE, "unexpected argument %s; see `%s --help`", argv[optind], pr_hint_self());
     if (given.config == NULL)
-        return pr_error_set(err, PR_E_USAGE, "--config FILE is missing; see %s --help", ops->program);
+        return pr_error_set(err, PR_E_USAGE, "--config FILE is missing; see `%s --help`", pr_hint_self());
     *ret_options = given;
     return 0;
 }

@@ -319,8 +319,8 @@ static int s_find_start(sqlite3 *db, const char *run, pr_rollback_point_t *ret_p
     int64_t number = 0;
     if (run != NULL) {
         if (!s_is_number(run))
-            return pr_error_set(err, PR_E_USAGE, "%s=%.80s: a run's number is expected, see `pvrelay status`", S_START,
-                                run);
+            return pr_error_set(err, PR_E_USAGE, "%s=%.80s: a run's number is expected, see `%s`", S_START, run,
+                                s_see("status", db).text);
         return pr_rollback_point_start(db, strtoll(run, NULL, 10), ret_point, err);
     }
     int found = s_number(db, S_SQL_UNFINISHED, INT64_MAX, &number, err);
@@ -392,7 +392,7 @@ int pr_checkpoint_check_name(const char *name, pr_error_t *err) {
     if (s_is_number(name))
         return pr_error_set(err, PR_E_USAGE, "%s: a name is no number: checkpoints have numbers already", name);
     if (strcmp(name, S_START) == 0 || strcmp(name, S_VALIDATED) == 0)
-        return pr_error_set(err, PR_E_USAGE, "%s: is no name: it means something to `pvrelay rollback`", name);
+        return pr_error_set(err, PR_E_USAGE, "%s: is no name: rollback --to has a meaning for it", name);
     return 0;
 }
 

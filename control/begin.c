@@ -78,18 +78,6 @@ void pr_begin_unlock(const pr_config_t *config, pr_lock_t **lock) {
         (void)rmdir(config->run_dir); /* not if somebody has begun there meanwhile */
 }
 
-/* An unfinished run of the other kind cannot be continued by this command. */
-static int s_check_kind(const pr_config_t *config, const pr_ledger_run_t *run, pr_error_t *err) {
-    bool theirs = strcmp(run->kind, "retry") == 0;
-    bool ours = config->retries_through > 0;
-    if (theirs == ours)
-        return 0;
-    return pr_error_set(
-        err, PR_E_UNFINISHED,
-        "%s: run %" PRId64 " (%s) is not finished; finish it with `pvrelay %s`, or give it up with --restart",
-        config->target, run->number, theirs ? "a retry of rejects" : "a replay", theirs ? "retry-rejects" : "run");
-}
-
 static void s_set_run(pr_config_t *config, const char *id) {
     char *copy = pr_xstrdup(id);
     free(config->run);
@@ -103,10 +91,14 @@ int pr_begin_choose(pr_config_t *config, pr_error_t *err) {
     int result = pr_ledger_open(config->target, &db, err);
     if (result > 0)
         result = pr_ledger_unfinished(db, &unfinished, err);
+    bool goes_on = result > 0 && !config->restart;
+    /* One of the other kind cannot be continued by this command. */
+    if (goes_on && (strcmp(unfinished.kind, "retry") == 0) != (config->retries_through > 0))
+        result = pr_ledger_refuse(db, config->target, &unfinished, err);
     result = pr_ledger_close(db, result, err);
-    if (result > 0 && !config->restart) {
+    if (result > 0 && goes_on) {
         s_set_run(config, unfinished.id);
-        return s_check_kind(config, &unfinished, err);
+        return 0;
     }
     if (result >= 0)
         s_set_run(config, pr_run_id_print(pr_run_id_new(), id));
@@ -174,6 +166,12 @@ static void s_find_not_given(pr_report_t *report, const pr_mapping_t *mapping) {
     }
 }
 
+static void s_set_mapping_file(pr_report_t *report, const char *path) {
+    char *usual = pr_config_default_mapping();
+    pr_report_set_mapping_file(report, path, strcmp(path, usual) != 0);
+    free(usual);
+}
+
 int pr_begin_report(const pr_begin_report_t *facts, pr_report_t **ret_report, pr_error_t *err) {
     const pr_config_t *config = facts->config;
     sqlite3 *db = NULL;
@@ -184,6 +182,7 @@ int pr_begin_report(const pr_begin_report_t *facts, pr_report_t **ret_report, pr
     if (result == 0) {
         *ret_report = report;
         pr_report_set_command(report, facts->argc, facts->argv);
+        s_set_mapping_file(report, config->mapping);
         if (strcmp(report->run.kind, "retry") != 0)
             s_find_not_given(report, facts->mapping);
         result = facts->whole ? pr_report_describe(report, db, facts->mapping, err)

@@ -80,8 +80,7 @@ int pr_command_inspect(int argc, char **argv, pr_error_t *err) {
     if (result < 0)
         return result;
     pr_mapping_t *mapping = NULL;
-    char *datadir = pr_config_datadir();
-    char *path = mapping_path != NULL ? pr_xstrdup(mapping_path) : pr_xasprintf("%s/mappings/el-to-hub.json", datadir);
+    char *path = mapping_path != NULL ? pr_xstrdup(mapping_path) : pr_config_default_mapping();
     if (operands.count == 0)
         result = pr_options_wrong(argv[0], err, "no file is given");
     if (result == 0)
@@ -96,7 +95,6 @@ int pr_command_inspect(int argc, char **argv, pr_error_t *err) {
     }
     pr_mapping_destroy(&mapping);
     free(path);
-    free(datadir);
     free(operands.at);
     return result;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/hint.h"
 #include "common/migrate.h"
 #include "common/sql_has.h"
 #include "common/sql_open.h"
@@ -111,8 +112,8 @@ int pr_ledger_open_there(const char *path, sqlite3 **ret_db, pr_error_t *err) {
 int pr_ledger_check_books(sqlite3 *db, const char *path, pr_error_t *err) {
     int has = pr_sql_has_table(db, "pvrelay_reject", err);
     if (has == 0)
-        return pr_error_set(err, PR_E_TARGET_SCHEMA, "%s: no run of pvrelay has been here; `pvrelay run` makes one",
-                            path);
+        return pr_error_set(err, PR_E_TARGET_SCHEMA,
+                            "%s: no run of pvrelay has been here; replay exports into it first", path);
     return has < 0 ? has : 0;
 }
 
@@ -211,6 +212,51 @@ int pr_ledger_unfinished(sqlite3 *db, pr_ledger_run_t *ret_run, pr_error_t *err)
     }
     free(runs);
     return found;
+}
+
+/* The command that goes on with a run; NULL if it is too long to be told. *Returns new*. */
+static char *s_continue(sqlite3 *db, const char *target, const pr_ledger_run_t *run) {
+    enum { exports_max = 4 };
+    char *words[exports_max + 3] = {pr_xstrdup("run")};
+    int count = 1;
+    if (strcmp(run->kind, "retry") == 0) {
+        free(words[0]);
+        words[0] = pr_xstrdup("retry-rejects");
+    } else {
+        sqlite3_stmt *statement = NULL;
+        static const char sql[] = "SELECT path FROM pvrelay_source WHERE run = ?1 GROUP BY path ORDER BY min(source)";
+        int step = pr_ledger_prepare(db, sql, &statement, NULL);
+        if (step == 0)
+            sqlite3_bind_int64(statement, 1, run->number);
+        while (step == 0 && count <= exports_max && (step = pr_ledger_step(db, statement, NULL)) > 0) {
+            words[count++] = pr_xstrdup(pr_ledger_text(statement, 0));
+            step = 0;
+        }
+        bool more = count > exports_max && pr_ledger_step(db, statement, NULL) != 0;
+        sqlite3_finalize(statement);
+        if (step < 0 || count == 1 || more)
+            count = 0;
+    }
+    char *command = NULL;
+    if (count > 0) {
+        words[count] = pr_xstrdup("--target");
+        words[count + 1] = pr_xstrdup(target);
+        command = pr_hint_line(count + 2, words);
+    }
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        free(words[i]);
+    return command;
+}
+
+int pr_ledger_refuse(sqlite3 *db, const char *target, const pr_ledger_run_t *run, pr_error_t *err) {
+    char *command = s_continue(db, target, run);
+    pr_error_set(err, PR_E_UNFINISHED,
+                 "%s: run %" PRId64 " (%s) is not finished; finish it with %s%s%s, or give it up with --restart",
+                 target, run->number, strcmp(run->kind, "retry") == 0 ? "a retry of rejects" : "a replay",
+                 command != NULL ? "`" : "", command != NULL ? command : "the command that began it",
+                 command != NULL ? "`" : "");
+    free(command);
+    return -PR_E_UNFINISHED;
 }
 
 int pr_ledger_streams(sqlite3 *db, int64_t run, pr_ledger_stream_t **ret_streams, size_t *ret_count, pr_error_t *err) {

@@ -79,6 +79,10 @@ const char *pr_ledger_state(const pr_ledger_run_t *run);
 /* The unfinished run (streaming or proving). 1 found, 0 none, <0. */
 int pr_ledger_unfinished(sqlite3 *db, pr_ledger_run_t *ret_run, pr_error_t *err);
 
+/*  The error that a run is not finished, with the command that finishes it. db: open on target. Returns
+ *  -PR_E_UNFINISHED. */
+int pr_ledger_refuse(sqlite3 *db, const char *target, const pr_ledger_run_t *run, pr_error_t *err);
+
 /* Streams of a run, in the order in which they are applied. *Returns new* (free). */
 int pr_ledger_streams(sqlite3 *db, int64_t run, pr_ledger_stream_t **ret_streams, size_t *ret_count, pr_error_t *err);
 

@@ -45,26 +45,27 @@ int pr_run_load_mapping(const char *path, FILE *out, pr_mapping_t **ret_mapping,
     return pr_error_set(err, PR_E_MAPPING, "%s: %zu mistake%s", path, mistakes.count, mistakes.count == 1 ? "" : "s");
 }
 
+#define S_S(count) ((count) == 1 ? "" : "s")
+
 int pr_command_lint(int argc, char **argv, pr_error_t *err) {
     pr_operands_t operands;
     int result = pr_options_parse(NULL, 0, argc, argv, 1, &operands, err);
     if (result < 0)
         return result;
     pr_mapping_t *mapping = NULL;
-    char *datadir = pr_config_datadir();
-    char *path = operands.count > 0 ? pr_xstrdup(operands.at[0]) : pr_xasprintf("%s/mappings/el-to-hub.json", datadir);
+    char *path = operands.count > 0 ? pr_xstrdup(operands.at[0]) : pr_config_default_mapping();
     result = pr_run_load_mapping(path, stdout, &mapping, err);
     if (result == 0) {
         size_t rows = 0;
         for (size_t i = 0; i < mapping->streams_count; i++)
             rows += mapping->streams[i].rows_count;
-        printf("%s: ok: mapping %s, %zu streams, %zu rows, %zu value maps, %zu derived columns\n",
-               pr_text_line(path).text, pr_text_line(mapping->name).text, mapping->streams_count, rows,
-               mapping->maps_count, mapping->derived_count);
+        printf("%s: ok: mapping %s, %zu stream%s, %zu row%s, %zu value map%s, %zu derived column%s\n",
+               pr_text_line(path).text, pr_text_line(mapping->name).text, mapping->streams_count,
+               S_S(mapping->streams_count), rows, S_S(rows), mapping->maps_count, S_S(mapping->maps_count),
+               mapping->derived_count, S_S(mapping->derived_count));
     }
     pr_mapping_destroy(&mapping);
     free(path);
-    free(datadir);
     free(operands.at);
     return result;
 }

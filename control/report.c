@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/hint.h"
@@ -32,9 +33,11 @@ pr_report_t *pr_report_new(pr_report_kind_t kind, const char *target) {
     report->kind = kind;
     report->target = s_copy(target);
     report->command = pr_xstrdup("");
+    report->folder = pr_xstrdup("");
     report->api = pr_xstrdup("");
     report->error = pr_xstrdup("");
     report->error_text = pr_xstrdup("");
+    report->mapping_file = pr_xstrdup("");
     report->not_given = pr_xstrdup("");
     report->mapping_name = pr_xstrdup("");
     report->mapping_path = pr_xstrdup("");
@@ -181,7 +184,7 @@ void pr_report_destroy(pr_report_t **report) {
     json_decref(self->mapping);
     const char *const texts[] = {self->target,     self->command,      self->made_at,      self->api,
                                  self->error,      self->mapping_name, self->mapping_path, self->mapping_digest,
-                                 self->error_text, self->not_given};
+                                 self->error_text, self->not_given,    self->mapping_file, self->folder};
     s_free_texts(texts, sizeof texts / sizeof texts[0]);
     free(self);
     *report = NULL;
@@ -195,18 +198,19 @@ char *pr_report_undo_command(const pr_report_t *report, bool dry) {
     return pr_hint_command("rollback", "--target", report->target, "--to", to, dry ? "--dry-run" : NULL, NULL);
 }
 
+void pr_report_set_mapping_file(pr_report_t *report, const char *path, bool given) {
+    free(report->mapping_file);
+    report->mapping_file = s_copy(path);
+    report->mapping_given = given;
+}
+
 void pr_report_set_command(pr_report_t *report, int argc, char *const *argv) {
-    char *command = pr_xstrdup(pr_hint_program());
-    for (int i = 0; i < argc; i++) {
-        char *word = pr_hint_quote(argv[i]);
-        char *longer = pr_xasprintf("%s %s", command, word);
-        free(word);
-        free(command);
-        command = longer;
-    }
     free(report->command);
-    report->command = pr_text_escape(command);
-    free(command);
+    report->command = pr_hint_line(argc, argv);
+    char *here = getcwd(NULL, 0);
+    free(report->folder);
+    report->folder = pr_text_escape(here != NULL ? here : "");
+    free(here);
 }
 
 void pr_report_add_source(pr_report_t *report, const pr_plan_source_t *source) {

@@ -154,14 +154,17 @@ typedef struct {
     pr_report_kind_t kind;
     char *target;
     char *command; /* the command line, quoted for a shell */
+    char *folder;  /* the folder that it was given in; "": not known */
     char *made_at; /* UTC, YYYY-MM-DD HH:MM:SS */
     int outcome;   /* exit code: 0, 3, 4; -1: not complete */
     pr_null_text_t null_text;
-    char *api;        /* verify: the URL that was checked too; "" */
-    char *error;      /* name of the error that the run stopped with; "": none */
-    char *error_text; /* what it says */
-    int exit_code;    /* with an error: that of the run */
-    char *not_given;  /* a stream whose rows rejects refer to, and of which no record was given; "": none */
+    char *api;          /* verify: the URL that was checked too; "" */
+    char *error;        /* name of the error that the run stopped with; "": none */
+    char *error_text;   /* what it says */
+    int exit_code;      /* with an error: that of the run */
+    char *mapping_file; /* the mapping's file, "" if it is not known */
+    bool mapping_given; /* it was named, and is not the installation's: other commands must be told of it */
+    char *not_given;    /* a stream whose rows rejects refer to, and of which no record was given; "": none */
 
     pr_ledger_run_t run; /* number 0: none (verify), or, if it has an id, one that the target does not know */
     pr_report_source_t *sources;
@@ -192,6 +195,9 @@ typedef struct {
 /* A report with no facts. target: its path, copied. *Returns new*. */
 pr_report_t *pr_report_new(pr_report_kind_t kind, const char *target);
 void pr_report_destroy(pr_report_t **report);
+
+/* The mapping's file, and whether it is another than the installation's. path: copied. */
+void pr_report_set_mapping_file(pr_report_t *report, const char *path, bool given);
 
 /*  The report of a run (UUID) from the books of its target: all but what pr_report_describe adds.
  *  meter (may be NULL): times per stream, as this process saw them. ret_report: *returns new*.

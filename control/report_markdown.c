@@ -8,6 +8,7 @@
 #include "common/hint.h"
 #include "common/position.h"
 #include "control/markdown.h"
+#include "control/remedy.h"
 #include "control/report.h"
 
 /*  DESIGN
@@ -23,7 +24,7 @@ typedef struct {
     pr_page_t page;
     const pr_report_t *report;
     pr_report_language_t language;
-    char *mapping_option; /* " --mapping FILE" if the command had one, else "" */
+    char *mapping_option; /* " --mapping FILE" if it was not the installation's, else "" */
     char *target;         /* quoted for a shell */
 } pr_writer_t;
 
@@ -686,9 +687,17 @@ static void s_write_rejects(pr_writer_t *writer) {
         s_paragraph(writer, s_word(writer, PR_S_REJECTS_GONE));
         return;
     }
-    s_paragraph(writer, s_word(writer, PR_S_REJECTS_RETRY));
-    s_shell(writer, S_KEEP(writer, "%s retry-rejects --target %s%s", pr_hint_program(), writer->target,
-                           writer->mapping_option));
+    pr_remedy_t remedies[PR_REMEDIES_MAX];
+    size_t count = pr_remedies(report, remedies);
+    for (size_t i = 0; i < count; i++) {
+        s_paragraph(writer, S_SAY(writer, remedies[i].sentence, remedies[i].argument));
+        size_t commands = 0;
+        while (commands < PR_REMEDY_COMMANDS && remedies[i].commands[commands] != NULL)
+            commands++;
+        if (commands > 0)
+            pr_page_shell(&writer->page, (const char *const *)remedies[i].commands, commands);
+    }
+    pr_remedies_free(remedies, count);
 }
 
 /* ---- failures ---- */
@@ -793,7 +802,14 @@ static void s_write_reproduce(pr_writer_t *writer) {
     const pr_report_t *report = writer->report;
     s_section(writer, PR_S_REPRODUCE);
     s_paragraph(writer, s_word(writer, PR_S_REPRODUCE_WITH));
-    s_shell(writer, report->command);
+    if (*report->folder != '\0')
+        pr_page_shell(
+            &writer->page,
+            (const char *[]){S_KEEP(writer, "cd %s", pr_page_keep(&writer->page, pr_hint_quote(report->folder))),
+                             report->command},
+            2);
+    else
+        s_shell(writer, report->command);
     /* The files of a retry are gone with its run. */
     if (report->kind == PR_REPORT_RUN && strcmp(report->run.kind, "retry") != 0) {
         s_paragraph(writer, s_word(writer, PR_S_REPRODUCE_VERIFY));
@@ -816,10 +832,9 @@ char *pr_report_to_markdown(const pr_report_t *report, pr_report_language_t lang
                                                       s_write_now,           s_write_undo,    s_write_reproduce};
     char *text = NULL;
     size_t size;
-    char *mapping = pr_hint_quote(report->mapping_path);
+    char *mapping = pr_hint_quote(report->mapping_file);
     pr_writer_t writer = {.report = report, .language = language, .target = pr_hint_quote(report->target)};
-    bool given = strstr(report->command, " --mapping") != NULL && *report->mapping_path != '\0';
-    writer.mapping_option = given ? pr_xasprintf(" --mapping %s", mapping) : pr_xstrdup("");
+    writer.mapping_option = report->mapping_given ? pr_xasprintf(" --mapping %s", mapping) : pr_xstrdup("");
     writer.page.out = open_memstream(&text, &size);
     if (writer.page.out == NULL)
         abort(); /* out of memory */

@@ -191,11 +191,7 @@ static int s_unfinished(sqlite3 *db, const pr_config_t *config, int64_t *ret_thr
     if (result <= 0 || config->restart)
         return result < 0 ? result : 0;
     if (strcmp(run.kind, "retry") != 0)
-        return pr_error_set(err, PR_E_UNFINISHED,
-                            "%s: run %" PRId64
-                            " (a replay) is not finished; finish it with `pvrelay run`, or give it up with "
-                            "--restart",
-                            config->target, run.number);
+        return pr_ledger_refuse(db, config->target, &run, err);
     *ret_through = run.retries_through;
     return 0;
 }

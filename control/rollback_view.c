@@ -128,12 +128,13 @@ static void s_print_next(const pr_rollback_view_t *view, FILE *out) {
     const char *does = view->dry_run ? "would then " : "";
     const char *s = view->dry_run ? "" : "s";
     if (result->continues == 0)
-        fprintf(out, "`pvrelay run` %sbegin%s a new run.\n", does, s);
+        fprintf(out, "Replaying %sbegin%s a new run.\n", does, s);
     else if (result->position_records < view->total)
-        fprintf(out, "`pvrelay run` %scontinue%s run %" PRId64 " at record %s of %s.\n", does, s, result->continues,
-                pr_format_count(result->position_records + 1).text, pr_format_count(view->total).text);
+        fprintf(out, "Replaying the same exports %scontinue%s run %" PRId64 " at record %s of %s.\n", does, s,
+                result->continues, pr_format_count(result->position_records + 1).text,
+                pr_format_count(view->total).text);
     else
-        fprintf(out, "`pvrelay run` %scontinue%s run %" PRId64 ", all of whose records are in.\n", does, s,
+        fprintf(out, "Replaying the same exports %scontinue%s run %" PRId64 ", all of whose records are in.\n", does, s,
                 result->continues);
 }
 

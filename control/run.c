@@ -192,7 +192,7 @@ static void s_set_the_rest(pr_config_t *config, const pr_run_options_t *options)
     if (options->mapping != NULL)
         s_replace(&config->mapping, pr_begin_absolute(options->mapping));
     else if (config->mapping == NULL)
-        config->mapping = pr_xasprintf("%s/mappings/el-to-hub.json", datadir);
+        config->mapping = pr_config_default_mapping();
     if (config->migrations == NULL)
         config->migrations = pr_xasprintf("%s/migrations", datadir);
     bool no_run_dir = config->run_dir == NULL;

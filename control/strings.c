@@ -207,6 +207,15 @@ char *pr_string_detail(pr_report_language_t language, const char *detail) {
     return result;
 }
 
+char *pr_string_values(pr_report_language_t language, const char *expected, const char *stored) {
+    char *one = pr_string_detail(language, *expected != '\0' ? expected : "none");
+    char *other = pr_string_detail(language, *stored != '\0' ? stored : "none");
+    char *text = pr_string_format(language, PR_S_SHORT_EXPECTED, one, other, (char *)NULL);
+    free(other);
+    free(one);
+    return text;
+}
+
 /* ---- numbers ---- */
 
 /* A text of pr_format_… as French writes it: a thin space for the comma, a comma for the point, o for B. */

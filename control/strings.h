@@ -73,9 +73,15 @@ extern const char *const pr_language_words[];
       "Terminé : les {1} enregistrements sont dans la base cible, et chacun a été vérifié par rapport à son export.")        \
     X(COMPLETE_REJECTS, "Complete, but {1} of {2} records were rejected.",                                                   \
       "Terminé, mais {1} des {2} enregistrements ont été rejetés.")                                                          \
-    X(SETTLE_FOREIGN, "Of rows that others changed: the same with --on-foreign-change overwrite, or keep.",                  \
-      "Pour les lignes que d'autres ont modifiées : la même commande avec --on-foreign-change overwrite, ou keep.")          \
-    X(MEND, "Mend the mapping or the exports; then", "Corrigez le mapping ou les exports, puis")                             \
+    X(GIVE, "Replay {1} too: with their exports beside these, the same command does.",                                       \
+      "Rejouez aussi {1} : avec leurs exports à côté de ceux-ci, la même commande suffit.")                                  \
+    X(SETTLE_FOREIGN,                                                                                                        \
+      "To settle rows that others changed, with the export's word (keep instead of overwrite: with theirs):",                \
+      "Pour régler les lignes que d'autres ont modifiées, selon l'export (keep au lieu de overwrite : selon eux) :")         \
+    X(MEND, "Once the mapping is mended, try them again:", "Une fois le mapping corrigé, réessayez-les :")                   \
+    X(MEND_COPY,                                                                                                             \
+      "Mend a copy of the mapping, and try them again:", "Corrigez une copie du mapping, puis réessayez-les :")              \
+    X(MEND_EXPORTS, "Or mend the exports, and replay them.", "Ou corrigez les exports, et rejouez-les.")                     \
     X(COMPLETE_FAILED,                                                                                                       \
       "Complete, but not what was exported: do not use this target before the failures above are understood.",               \
       "Terminé, mais ce n'est pas ce qui a été exporté : n'utilisez pas cette base cible avant d'avoir compris les "     \
@@ -250,8 +256,6 @@ extern const char *const pr_language_words[];
     X(NO_REJECTS, "None: no record was rejected.", "Aucun : aucun enregistrement n'a été rejeté.")                           \
     X(T_REASON, "Reason", "Motif")                                                                                           \
     X(REJECTS_SEE, "To see each of them:", "Pour voir chacun d'eux :")                                                       \
-    X(REJECTS_RETRY, "To try them again, after the mapping was mended:",                                                     \
-      "Pour les essayer de nouveau, une fois le mapping corrigé :")                                                          \
     X(REJECTS_GONE, "The run was taken back: they are not tried again by themselves, repeat the run.",                       \
       "L'exécution a été annulée : ils ne sont pas réessayés seuls, répétez l'exécution.")                                   \
     X(FAILURES, "Failures", "Écarts")                                                                                        \
@@ -411,6 +415,9 @@ const char *pr_string_failure(pr_report_language_t language, const char *kind);
 /*  A detail of the books in a language: outside of '…', the phrases of the table are put in French, where they are whole
  *  words. *Returns new*. */
 char *pr_string_detail(pr_report_language_t language, const char *detail);
+
+/* ": expected …, stored …" of two details; "none" stands for one that is empty. *Returns new*. */
+char *pr_string_values(pr_report_language_t language, const char *expected, const char *stored);
 
 /* A text by value, as pr_format_t, with room for no-break spaces. */
 typedef struct {

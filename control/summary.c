@@ -9,8 +9,8 @@
 
 #include "common/alloc.h"
 #include "common/hint.h"
-#include "common/reject.h"
 #include "control/format.h"
+#include "control/remedy.h"
 
 enum { s_failures_printed = 10, s_cells = 9 };
 
@@ -189,11 +189,7 @@ static void s_print_failure(const pr_printer_t *printer, const pr_report_failure
             failure->table, failure->key);
     if (*failure->column != '\0')
         S_SAY(printer, PR_S_SHORT_COLUMN, failure->column);
-    char *expected = pr_string_detail(printer->language, failure->expected);
-    char *stored = pr_string_detail(printer->language, failure->stored);
-    S_SAY(printer, PR_S_SHORT_EXPECTED, expected, stored);
-    free(stored);
-    free(expected);
+    s_print(printer, pr_string_values(printer->language, failure->expected, failure->stored));
     if (failure->checkpoint > 0) {
         char *place = pr_string_byte(printer->language, failure->path, failure->offset);
         char *checkpoint = pr_xasprintf("%" PRId64, failure->checkpoint);
@@ -227,13 +223,17 @@ static pr_string_t s_taken_back(const pr_report_t *report) {
                                   : PR_S_TAKEN_BACK;
 }
 
-/* Were records rejected because others changed their rows? */
-static bool s_has_foreign(const pr_report_t *report) {
-    for (size_t i = 0; i < report->rejects_count; i++) {
-        if (strcmp(report->rejects[i].reason, pr_reject_word(PR_R_CHANGED_IN_TARGET)) == 0)
-            return true;
+/* What settles the rejects. */
+static void s_print_remedies(const pr_printer_t *printer) {
+    pr_remedy_t remedies[PR_REMEDIES_MAX];
+    size_t count = pr_remedies(printer->report, remedies);
+    for (size_t i = 0; i < count; i++) {
+        fputc('\n', printer->out);
+        S_SAY(printer, remedies[i].sentence, remedies[i].argument);
+        for (size_t k = 0; k < PR_REMEDY_COMMANDS && remedies[i].commands[k] != NULL; k++)
+            fprintf(printer->out, "\n  %s", remedies[i].commands[k]);
     }
-    return false;
+    pr_remedies_free(remedies, count);
 }
 
 static void s_print_outcome(const pr_printer_t *printer) {
@@ -249,11 +249,7 @@ static void s_print_outcome(const pr_printer_t *printer) {
     } else if (report->outcome == 3) {
         s_paint(printer, PR_PAINT_BAD,
                 S_TEXT(printer, PR_S_COMPLETE_REJECTS, s_count(printer, run->rejected).text, records.text));
-        char *retry = pr_hint_command("retry-rejects", "--target", report->target, NULL);
-        fprintf(printer->out, " %s\n  %s", pr_string(language, PR_S_MEND), retry);
-        free(retry);
-        if (s_has_foreign(report))
-            fprintf(printer->out, "\n%s", pr_string(language, PR_S_SETTLE_FOREIGN));
+        s_print_remedies(printer);
     } else if (report->outcome == 4) {
         s_paint(printer, PR_PAINT_BAD, S_TEXT(printer, PR_S_COMPLETE_FAILED));
     } else {

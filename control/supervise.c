@@ -529,11 +529,13 @@ static const pr_child_t *s_witness(const pr_supervisor_t *self, int exit_code) {
     return NULL;
 }
 
-/* Errors of daemons that ended with another code than the one that is told are worth a line each. */
+/*  Errors of daemons that ended with another code than the one that is told are worth a line each; that they were
+ *  interrupted is not: we did that. */
 static void s_say_the_rest(pr_supervisor_t *self, const pr_error_t *told) {
     for (size_t i = 0; i < self->children_count; i++) {
         const pr_error_t *fatal = &self->children[i].lines.fatal;
-        if (fatal->code != PR_E_OK && (fatal->code != told->code || strcmp(fatal->text, told->text) != 0))
+        if (fatal->code != PR_E_OK && fatal->code != PR_E_INTERRUPTED &&
+            (fatal->code != told->code || strcmp(fatal->text, told->text) != 0))
             s_say(self, "%s: %s: %s", self->children[i].program, pr_error_name((int)fatal->code), fatal->text);
     }
 }

@@ -8,6 +8,7 @@
 #include "common/alloc.h"
 #include "common/daemon.h"
 #include "common/ending.h"
+#include "common/hint.h"
 #include "control/command.h"
 #include "control/options.h"
 #include "control/top_model.h"
@@ -126,12 +127,13 @@ static void s_loop(pr_top_t *top) {
     }
 }
 
-static int s_top(const char *run_dir, pr_error_t *err) {
+/* instead: the command that needs no terminal. */
+static int s_top(const char *run_dir, const char *instead, pr_error_t *err) {
     struct sigaction old[s_signals_count];
     pr_top_t top = {.run_dir = run_dir};
     s_stopped = 0;
     s_catch_signals(old);
-    int result = pr_top_screen_open(&top.screen, err);
+    int result = pr_top_screen_open(instead, &top.screen, err);
     if (result == 0) {
         top.watch = pr_watch_new(run_dir);
         top.model = pr_top_model_new();
@@ -162,8 +164,12 @@ int pr_command_top(int argc, char **argv, pr_error_t *err) {
     /* A run folder that is given is enough: what its configuration says may be on its way just now. */
     if (run_dir == NULL)
         result = pr_where_find(target, NULL, config, &where, err);
+    const char *option = run_dir != NULL ? "--run-dir" : config != NULL ? "--config" : "--target";
+    const char *value = run_dir != NULL ? run_dir : config != NULL ? config : target;
+    char *instead = pr_hint_command("status", option, value, NULL);
     if (result == 0)
-        result = s_top(run_dir != NULL ? run_dir : where.run_dir, err);
+        result = s_top(run_dir != NULL ? run_dir : where.run_dir, instead, err);
+    free(instead);
     pr_where_release(&where);
     return result;
 }

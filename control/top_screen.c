@@ -88,10 +88,10 @@ static void s_set_up_colours(void) {
     init_pair(s_accent, COLOR_CYAN, background);
 }
 
-int pr_top_screen_open(pr_top_screen_t **ret_screen, pr_error_t *err) {
+int pr_top_screen_open(const char *instead, pr_top_screen_t **ret_screen, pr_error_t *err) {
     const char *term = getenv("TERM");
     if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
-        return pr_error_set(err, PR_E_USAGE, "top needs a terminal; `pvrelay status` with the same options does not");
+        return pr_error_set(err, PR_E_USAGE, "top needs a terminal; `%s` does not", instead);
     setlocale(LC_CTYPE, "");
     SCREEN *terminal = newterm(NULL, stdout, stdin);
     if (terminal == NULL || tigetstr("cup") == NULL || tigetstr("clear") == NULL) {
@@ -101,8 +101,8 @@ int pr_top_screen_open(pr_top_screen_t **ret_screen, pr_error_t *err) {
         }
         return pr_error_set(err, PR_E_USAGE,
                             "TERM is \"%s\": a terminal that is not known, or that cannot show a screen; set TERM, or "
-                            "use `pvrelay status` with the same options",
-                            term != NULL ? term : "");
+                            "use `%s`",
+                            term != NULL ? term : "", instead);
     }
     pr_top_screen_t *screen = pr_xcalloc(1, sizeof *screen);
     screen->terminal = terminal;

@@ -20,8 +20,8 @@ typedef enum {
 } pr_top_key_t;
 
 /*  Take over the terminal of stdin and stdout. ret_screen: *returns new*. Errors: -PR_E_USAGE: there is none, or it
- *  cannot do what a screen needs. */
-int pr_top_screen_open(pr_top_screen_t **ret_screen, pr_error_t *err);
+ *  cannot do what a screen needs; instead is the command that the text offers then. */
+int pr_top_screen_open(const char *instead, pr_top_screen_t **ret_screen, pr_error_t *err);
 
 /* Give the terminal back as it was. */
 void pr_top_screen_close(pr_top_screen_t **screen);

@@ -29,6 +29,7 @@
 #include "common/sql_has.h"
 #include "common/sql_open.h"
 #include "control/api_check.h"
+#include "control/begin.h"
 #include "control/command.h"
 #include "control/interrupt.h"
 #include "control/ledger.h"
@@ -134,12 +135,9 @@ static int s_open_target(s_verify_t *self, pr_error_t *err) {
 }
 
 static int s_load_mapping(s_verify_t *self, pr_error_t *err) {
-    char *datadir = pr_config_datadir();
-    char *path = self->options->mapping != NULL ? pr_xstrdup(self->options->mapping)
-                                                : pr_xasprintf("%s/mappings/el-to-hub.json", datadir);
+    char *path = self->options->mapping != NULL ? pr_xstrdup(self->options->mapping) : pr_config_default_mapping();
     int result = pr_run_load_mapping(path, stderr, &self->mapping, err);
     free(path);
-    free(datadir);
     return result;
 }
 
@@ -410,6 +408,11 @@ static void s_report_streams(s_verify_t *self) {
 static int s_make_report(s_verify_t *self, int argc, char **argv, pr_error_t *err) {
     self->report = pr_report_new(PR_REPORT_VERIFY, self->options->target);
     pr_report_set_command(self->report, argc, argv);
+    if (self->options->mapping != NULL) {
+        char *mapping = pr_begin_absolute(self->options->mapping);
+        pr_report_set_mapping_file(self->report, mapping, true);
+        free(mapping);
+    }
     s_report_streams(self);
     pr_report_add_proof(self->report, self->list);
     self->report->outcome = self->list->failures_total > 0 ? pr_error_exit_code(PR_E_VALIDATION) : 0;

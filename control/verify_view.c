@@ -113,9 +113,7 @@ static void s_print_failures(const pr_report_t *report, pr_report_language_t lan
         char *column = *failure->column != '\0'
                            ? pr_string_format(language, PR_S_SHORT_COLUMN, failure->column, (char *)NULL)
                            : pr_xstrdup("");
-        char *expected = pr_string_detail(language, failure->expected);
-        char *stored = pr_string_detail(language, failure->stored);
-        char *values = pr_string_format(language, PR_S_SHORT_EXPECTED, expected, stored, (char *)NULL);
+        char *values = pr_string_values(language, failure->expected, failure->stored);
         fprintf(out, "  %s:%s%s%s%s%s%s", failure->kind, *failure->table != '\0' ? " " : "", failure->table,
                 *failure->key != '\0' ? " " : "", failure->key, column, values);
         char *place = s_has_place(failure) ? pr_string_byte(language, failure->path, failure->offset) : NULL;
@@ -124,8 +122,6 @@ static void s_print_failures(const pr_report_t *report, pr_report_language_t lan
         fputc('\n', out);
         free(place);
         free(column);
-        free(expected);
-        free(stored);
         free(values);
     }
     if (report->failures_total > s_failures_printed) {

@@ -15,6 +15,7 @@
 
 #include "common/daemon.h"
 #include "common/descriptors.h"
+#include "common/hint.h"
 #include "common/lock_wait.h"
 #include "common/log.h"
 #include "common/signals.h"
@@ -88,15 +89,16 @@ static int s_parse_arguments(int argc, char **argv, pr_arguments_t *ret_argument
             printf("pvrelay-monitor %s\n", PVRELAY_VERSION);
             return 1;
         default:
-            return pr_error_set(err, PR_E_USAGE, "unknown or incomplete option %s; see pvrelay-monitor --help",
-                                argv[optind - 1]);
+            return pr_error_set(err, PR_E_USAGE, "unknown or incomplete option %s; see `%s --help`", argv[optind - 1],
+                                pr_hint_self());
         }
     }
     if (optind < argc)
-        return pr_error_set(err, PR_E_USAGE, "unexpected argument %s; see pvrelay-monitor --help", argv[optind]);
+        return pr_error_set(err, PR_E_USAGE, "unexpected argument %s; see `%s --help`", argv[optind], pr_hint_self());
     if (arguments.config == NULL && arguments.run_dir == NULL && arguments.target == NULL)
         return pr_error_set(err, PR_E_USAGE,
-                            "--config FILE, --run-dir FOLDER or --target DB is missing; see pvrelay-monitor --help");
+                            "--config FILE, --run-dir FOLDER or --target DB is missing; see `%s --help`",
+                            pr_hint_self());
     const char *const paths[][2] = {
         {"--config", arguments.config}, {"--run-dir", arguments.run_dir}, {"--target", arguments.target}};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {

@@ -47,6 +47,12 @@ License: Expat
 file(REMOVE "${doc}/LICENSE")
 file(READ "${doc}/README.md" readme)
 string(REPLACE "[LICENSE](LICENSE)" "[copyright](copyright)" readme "${readme}")
+string(REPLACE "\n## Two commands\n" "
+This is the README of the sources. Installed, the programs are on the `PATH`; `./run`, the demo and `pvrelay-export-gen` are in a clone only. The
+mapping to copy is `/usr/share/pvrelay/mappings/el-to-hub.json`.
+
+## Two commands
+" readme "${readme}")
 file(WRITE "${doc}/README.md" "${readme}")
 
 file(MAKE_DIRECTORY "${root}/share/lintian/overrides")

@@ -249,7 +249,7 @@ class Words(unittest.TestCase):
             mapping.write_text(json.dumps(good, indent=1))
             done = pvrelay("lint", mapping)
             self.assertEqual((done.returncode, done.stderr, done.stdout),
-                             (0, "", f"{mapping}: ok: mapping el-to-hub, 2 streams, 7 rows, 3 value maps, 1 derived columns\n"))
+                             (0, "", f"{mapping}: ok: mapping el-to-hub, 2 streams, 7 rows, 3 value maps, 1 derived column\n"))
             good["streams"][0]["fields"]["token"]["type"] = "string"
             good["streams"][1]["key"] = ["nope"]
             mapping.write_text(json.dumps(good, indent=1))
@@ -328,8 +328,11 @@ Rejects
   1 × unknown_value in modules.status: the value map does not know the value
   each one: pvrelay rejects --target {target}
 
-Complete, but 1 of 12 records were rejected. Mend the mapping or the exports; then
-  pvrelay retry-rejects --target {target}
+Complete, but 1 of 12 records were rejected.
+Mend a copy of the mapping, and try them again:
+  cp -n {pipeline.BIN.resolve().parent}/share/pvrelay/mappings/el-to-hub.json my-mapping.json
+  pvrelay retry-rejects --target {target} --mapping my-mapping.json
+Or mend the exports, and replay them.
 Look further: pvrelay inspect {target}; pvrelay status --target {target}
 """)
         self.assertEqual(done.returncode, 3)
@@ -627,24 +630,33 @@ reject 1, run 1 (rolled back): unknown_value in modules.status: 'OK'
         self.assertEqual((saved["target"], saved["sources"], saved["transformers"], saved["max_rejects"]),
                          (str(self.fakes.target), [str(self.fakes.export)], 2, 5))
 
+    def test_what_was_stopped_is_no_reason(self):
+        """Daemons that we stop because one of them has failed say that they were interrupted: that is not why the run failed."""
+        self.fakes.script("reader", "say <3>pvrelay-reader: INTERRUPTED: a.json: interrupted at byte 7 of 9, the same command begins anew; log said; wait")
+        self.fakes.script("writer", "await reader said; say <3>pvrelay-writer: TARGET: stop; exit 5")
+        done = self.fakes.run()
+        self.assertEqual((done.returncode, done.stderr), (5, "pvrelay: TARGET: stop\n"))
+
     def test_an_unfinished_run_goes_on_under_its_id(self):
         identity = "11111111-2222-4333-8444-555555555555"
         with contextlib.closing(sqlite3.connect(self.fakes.target)) as db:
             db.executescript((ROOT / "migrations/0002_pvrelay.sql").read_text())
             db.execute("INSERT INTO pvrelay_run (id, state, mapping_name, mapping_digest, null_text, plan_digest, started_at)"
                        " VALUES (?, 'streaming', 'el-to-hub', '0', 'null', '0', '2025-10-27 10:00:00')", (identity,))
+            db.executemany("INSERT INTO pvrelay_source VALUES (1, ?, ?, 'audits', 1, 1, '0', 1, 1, 1)",
+                           [(0, "/x/my audits.json"), (1, "/x/my audits.json"), (2, "/x/m.json")])
             db.commit()
         self.fakes.script("writer", "say <3>pvrelay-writer: TARGET: stop; exit 5")
         saved = lambda: json.loads((self.fakes.root / "r" / "config.json").read_text())["run"]
         done = self.fakes.run()
-        self.assertEqual(done.stderr, "pvrelay: 0 of 0 records are committed, 0 of them rejected; 0 validated\npvrelay: TARGET: stop\n")
+        self.assertEqual(done.stderr, "pvrelay: 0 of 3 records are committed, 0 of them rejected; 0 validated\npvrelay: TARGET: stop\n")
         self.assertEqual(saved(), identity)
         self.fakes.run("--restart")
         self.assertNotEqual(saved(), identity)
         done = pvrelay("retry-rejects", "--target", self.fakes.target, "--run-dir", self.fakes.root / "r")
         self.assertEqual((done.returncode, done.stderr),
                          (1, f"pvrelay: UNFINISHED: {self.fakes.target}: run 1 (a replay) is not finished; finish it with "
-                             "`pvrelay run`, or give it up with --restart\n"))
+                             f"`pvrelay run '/x/my audits.json' /x/m.json --target {self.fakes.target}`, or give it up with --restart\n"))
 
     def test_two_supervisors_do_not_meet(self):
         first = self.fakes.start()

@@ -99,6 +99,7 @@ class Install(unittest.TestCase):
             doc = root / "usr/share/doc/pvrelay"
             self.assertTrue((doc / "copyright").exists() and not (doc / "LICENSE").exists())
             self.assertIn("](copyright)", (doc / "README.md").read_text())
+            self.assertIn("\nThis is the README of the sources. ", (doc / "README.md").read_text())
             self.assertEqual(dead_links(doc), [])
 
     def test_every_program_tells_its_version_and_help(self):
@@ -107,6 +108,25 @@ class Install(unittest.TestCase):
                 done = subprocess.run([pipeline.BIN / name, option], capture_output=True, text=True)
                 self.assertEqual((done.returncode, done.stderr), (0, ""), name)
                 self.assertTrue(done.stdout.startswith(told), done.stdout)
+
+    def test_examples_of_manual_pages(self):
+        """The files that they show are accepted as they stand."""
+        def examples(page):
+            text = (ROOT / "docs/man" / page).read_text()
+            return re.findall(r"^\.Bd .*\n(\{\n(?:.*\n)*?)\.Ed$", text[text.index(".Sh EXAMPLES"):], re.M)
+
+        with pipeline.folder() as root:
+            pipeline.generate(root, "--modules", 10)
+            config, spool = examples("pvrelay-config.5")
+            (root / "in").mkdir()
+            (root / "run.json").write_text(config)
+            (root / "spool.json").write_text(spool.replace("/var/lib/pvrelay/hub.db", "hub.db").replace("/var/lib/pvrelay/incoming", "in"))
+            mapping, = examples("pvrelay-mapping.5")
+            (root / "mapping.json").write_text(mapping)
+            for words in (("pvrelay-reader", "--check", "--config", "run.json"), ("pvrelay", "manage", "--check", "--config", "spool.json"),
+                          ("pvrelay", "lint", "mapping.json")):
+                done = subprocess.run([pipeline.BIN / words[0], *words[1:]], cwd=root, capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stderr), (0, ""), words)
 
     def test_manual_pages_render(self):
         if shutil.which("man") is None:

@@ -190,9 +190,9 @@ class Starting(unittest.TestCase):
         expected = "an address and a port are expected, as in 127.0.0.1:9478 or [::1]:9478"
         for listen in ("9478", "127.0.0.1", "127.0.0.1:65536", "127.0.0.1:+1", "::1:9478", "[::1]", "example.org:80", ":80"):
             self.assertEqual(self.fails("--run-dir", "/tmp", "--listen", listen), (1, f"<3>pvrelay-monitor: USAGE: --listen {listen}: {expected}\n"))
-        self.assertEqual(self.fails(), (1, "<3>pvrelay-monitor: USAGE: --config FILE, --run-dir FOLDER or --target DB is missing; see pvrelay-monitor --help\n"))
-        self.assertEqual(self.fails("--run-dir", "/tmp", "more"), (1, "<3>pvrelay-monitor: USAGE: unexpected argument more; see pvrelay-monitor --help\n"))
-        self.assertEqual(self.fails("--what"), (1, "<3>pvrelay-monitor: USAGE: unknown or incomplete option --what; see pvrelay-monitor --help\n"))
+        self.assertEqual(self.fails(), (1, "<3>pvrelay-monitor: USAGE: --config FILE, --run-dir FOLDER or --target DB is missing; see `pvrelay-monitor --help`\n"))
+        self.assertEqual(self.fails("--run-dir", "/tmp", "more"), (1, "<3>pvrelay-monitor: USAGE: unexpected argument more; see `pvrelay-monitor --help`\n"))
+        self.assertEqual(self.fails("--what"), (1, "<3>pvrelay-monitor: USAGE: unknown or incomplete option --what; see `pvrelay-monitor --help`\n"))
         self.assertEqual(self.fails("--target", "/nowhere/hub.db", "--listen", "127.0.0.1:0"),
                          (5, "<3>pvrelay-monitor: TARGET: /nowhere/hub.db: No such file or directory\n"))
 

@@ -30,6 +30,7 @@ DAY = [
     ("pvrelay status", 0, "complete"),
 ]
 # Lines that are not run here: they make the package, need the whole system and its systemd (test_managed runs the units), or run all tests.
+COMMAND = re.compile(r"(\./run|cd|cp|sed|mkdir|export|pvrelay(-[a-z-]+)?|sqlite3|apt-get|install|systemctl|man|wrangler|curl) ")
 ELSEWHERE = ("./run demo", "./run test", "./run package", "apt-get install ", "install ", "systemctl ")
 
 
@@ -51,18 +52,15 @@ def section(title):
 
 
 def session(title):
-    """The commands of a section, each with the output that stands under it; None: none is shown."""
+    """The commands of a section, each with the output that is shown below it, after a line of text; None: none is shown."""
     found = []
-    shows = False  # does this line belong to the output of the last command?
-    for line in section(title).splitlines():
-        if line.startswith("    $ "):
-            found.append((line[6:], []))
-            shows = True
-        elif shows and (line == "" or line.startswith("    ")):
-            found[-1][1].append(line[4:])
+    for block in re.findall(r"(?:^    .*\n(?:\n(?=    ))?)+", section(title), re.M):
+        lines = [line[4:] for line in block.splitlines()]
+        if COMMAND.match(lines[0]):
+            found += [(line, None) for line in lines]
         else:
-            shows = False
-    return [(command, "\n".join(lines).rstrip("\n") + "\n" if any(lines) else None) for command, lines in found]
+            found[-1] = (found[-1][0], "\n".join(lines).rstrip("\n") + "\n")
+    return found
 
 
 class Shell:
@@ -115,7 +113,7 @@ class Readme(unittest.TestCase):
         self.assertEqual([command.split()[1] for command, output in found if command.startswith("pvrelay ")],
                          ["run", "checkpoint", "run", "checkpoints", "rollback", "rollback", "seal"])
         self.assertEqual([output is not None for command, output in found],
-                         [False, False, False, False, False, True, False, True, False, True, False, True, True])
+                         [False, False, False, False, False, False, False, True, False, True, False, True, True])
         for (command, output), code in zip(found, codes):
             done = shell(command)
             self.assertEqual(done.returncode, code, f"{command}: {done.stdout}")
@@ -133,10 +131,10 @@ class Readme(unittest.TestCase):
         """Every block of the README is in a section that test_in_order runs, or is one that is known to be run elsewhere."""
         run_here = commands("A day with pvrelay") + [command for command, _ in session("Going back")] + commands("A managed run")
         text = (ROOT / "README.md").read_text()
-        for line in re.findall(r"^    (?:\$ )?(\S.*)$", text[text.index("## Two commands"):], re.M):
-            if re.match(r"(\./run|cd|cp|sed|mkdir|export|pvrelay\S*|sqlite3|apt-get|install|systemctl|man|wrangler|curl) ", line):
-                if not re.match(r"pvrelay: ", line):  # a message, not a command
-                    self.assertTrue(line in run_here or line.startswith(ELSEWHERE), line)
+        for line in re.findall(r"^    (\S.*)$", text[text.index("## Two commands"):], re.M):
+            self.assertFalse(line.startswith("$ "), line)  # it would be pasted too
+            if COMMAND.match(line):
+                self.assertTrue(line in run_here or line.startswith(ELSEWHERE), line)
 
     def test_two_commands(self):
         """Both exist, and `./run` says what they do; that they work is seen on a fresh root (./run fresh)."""

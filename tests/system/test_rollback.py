@@ -113,7 +113,7 @@ class Points(RollbackTest):
         self.same(self.dumps[1])
         self.assertEqual(done.stderr, "")
         self.assertIn(f"Done: the target stands at checkpoint {self.newest[1]}.\n", done.stdout)
-        self.assertTrue(done.stdout.endswith("Checked: foreign keys, quick_check.\n`pvrelay run` begins a new run.\n"), done.stdout)
+        self.assertTrue(done.stdout.endswith("Checked: foreign keys, quick_check.\nReplaying begins a new run.\n"), done.stdout)
         self.assertEqual(self.runs(), [(1, "complete", 3, 0), (2, "abandoned", 3, 1)])
         self.rollback("--to", "start-of-run=1")
         self.same(self.dumps[0])
@@ -150,7 +150,7 @@ class Points(RollbackTest):
         done = self.rollback("--to", 4)
         total = 3 + 180
         records = pipeline.query(self.target, "SELECT sum(records) FROM pvrelay_checkpoint WHERE run = 1")[0][0]
-        self.assertTrue(done.stdout.endswith(f"`pvrelay run` continues run 1 at record {records + 1} of {total}.\n"), done.stdout)
+        self.assertTrue(done.stdout.endswith(f"Replaying the same exports continues run 1 at record {records + 1} of {total}.\n"), done.stdout)
         self.assertEqual(pipeline.query(self.target, "SELECT max(checkpoint) FROM pvrelay_checkpoint WHERE run = 1"), [(4,)])
         # Other exports than those of the run that goes on are refused, as always.
         self.assertIn("pvrelay: SOURCE_CHANGED: ", self.run_on(self.exports[1], expect=2).stderr)
@@ -192,7 +192,7 @@ class Points(RollbackTest):
         before = everything(self.target)
         done = self.rollback("--to", "start-of-run", "--dry-run")
         self.assertTrue(done.stdout.startswith("Dry run: nothing is changed.\n") and
-                        done.stdout.endswith("`pvrelay run` would then begin a new run.\nDry run: nothing was changed.\n"), done.stdout)
+                        done.stdout.endswith("Replaying would then begin a new run.\nDry run: nothing was changed.\n"), done.stdout)
         told = json.loads(self.rollback("--to", "start-of-run", "--dry-run", "--json").stdout)
         self.assertEqual((told["dry_run"], told["conflicts_total"], told["conflicts"]), (True, 0, []))
         self.assertEqual((told["plan"]["from"], told["plan"]["to"]), (self.newest[2], self.newest[1]))

@@ -78,7 +78,7 @@ Done: the target stands at checkpoint 3.
   all                      34           37            0
 
 Checked: foreign keys, quick_check.
-`pvrelay run` begins a new run.
+Replaying begins a new run.
 """
 
 
@@ -144,7 +144,7 @@ class Names(Commands):
         for name, text in (("one", "TARGET: one is taken: it is checkpoint 3"),
                            ("empty", "TARGET: empty is taken: it is the state before any run"),
                            ("12", "12: a name is no number: checkpoints have numbers already"),
-                           ("last-validated", "last-validated: is no name: it means something to `pvrelay rollback`"),
+                           ("last-validated", "last-validated: is no name: rollback --to has a meaning for it"),
                            ("a b", "a name has no white space and no control characters; this one has U+0020 at byte 2"),
                            ("x" * 65, "a name has 1 to 64 bytes, this one has 65"),
                            ("a=b", 'a=b: a name has no "="')):
@@ -321,7 +321,7 @@ class Rollback(Commands):
         self.expect(self.say("rollback", "--to", "start-of-run=2", "--dry-run"), 0,
                     "Dry run: nothing is changed.\n" + TO_THREE +
                     DONE_THREE.replace("Done: the target stands", "This is what would be done: the target would stand")
-                    .replace("run` begins", "run` would then begin") + "Dry run: nothing was changed.\n")
+                    .replace("Replaying begins", "Replaying would then begin") + "Dry run: nothing was changed.\n")
         pipeline.assert_same_dump(self, before, pipeline.dump(self.target))
         self.assertEqual(pipeline.query(self.target, books), counted)
 
@@ -345,7 +345,7 @@ Done: the target stands at checkpoint 7.
   all                      24           14            0
 
 Checked: foreign keys, quick_check.
-`pvrelay run` continues run 3 at record 5 of 91.
+Replaying the same exports continues run 3 at record 5 of 91.
 """)
         # All four audits are in: the first module is next.
         self.assertIn("\n  position: source 2, record 1, byte 0; ", self.say("status").stdout)
@@ -355,7 +355,7 @@ Checked: foreign keys, quick_check.
         self.expect(self.say("rollback", "--to", "last-validated"), 0,
                     "TARGET: nothing to take back: checkpoint 11 is the newest\n")
         out = self.say("rollback", "--to", "10").stdout
-        self.assertTrue(out.endswith("`pvrelay run` continues run 3, all of whose records are in.\n"), out)
+        self.assertTrue(out.endswith("Replaying the same exports continues run 3, all of whose records are in.\n"), out)
         self.assertEqual(self.say("status").stdout.count("\n  position: the end; "), 3)
 
     def test_json(self):
@@ -432,7 +432,7 @@ Rollback of TARGET to checkpoint 9, where its rows stand already
 
 Done: the target stands at checkpoint 9.
 Checked: foreign keys, quick_check.
-`pvrelay run` begins a new run.
+Replaying begins a new run.
 """)
         self.expect(self.say("rollback", "--to", "start-of-run=4"), 1, "",
                     "pvrelay: USAGE: TARGET: run 4 was taken back already, on YYYY-MM-DD HH:MM:SS\n")
@@ -440,7 +440,7 @@ Checked: foreign keys, quick_check.
     def test_a_run_that_was_given_up_goes_on(self):
         write(self.target, "UPDATE pvrelay_run SET state = 'abandoned' WHERE run = 3;")
         self.assertTrue(self.say("rollback", "--to", "9").stdout.endswith(
-            "`pvrelay run` continues run 3, all of whose records are in.\n"))
+            "Replaying the same exports continues run 3, all of whose records are in.\n"))
         self.assertTrue(pipeline.run(self.exports[2], self.target).stdout.startswith("Run 3, "))
         self.stands_at(9)
 
@@ -451,7 +451,7 @@ Checked: foreign keys, quick_check.
             write(self.target, "UPDATE pvrelay_name SET made_at = '2025-10-27 10:00:0' || checkpoint;")
             self.expect(self.say("rollback", "--to", word), 1, "", f"pvrelay: USAGE: TARGET: {text}\n")
         self.expect(self.say("rollback", "--to", "start-of-run=x"), 1, "",
-                    "pvrelay: USAGE: start-of-run=x: a run's number is expected, see `pvrelay status`\n")
+                    "pvrelay: USAGE: start-of-run=x: a run's number is expected, see `pvrelay status --target TARGET`\n")
 
     def test_a_writer_has_it(self):
         """Whoever writes to the books takes the writer's lock, by whatever name the target is called."""

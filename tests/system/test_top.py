@@ -232,7 +232,7 @@ class OnATerminal(unittest.TestCase):
             with pipeline.folder() as root, terminal(root, PVRELAY, "top", "--run-dir", root / "r", columns=200, TERM=term) as top:
                 self.assertEqual(top.exit_code(), 1)
                 self.assertEqual(top.screen()[0], f'pvrelay: USAGE: TERM is "{term}": a terminal that is not known, or that cannot show a'
-                                                  " screen; set TERM, or use `pvrelay status` with the same options")
+                                                  " screen; set TERM, or use `pvrelay status --run-dir " + f"{root}/r`")
 
 
 class WithoutATerminal(unittest.TestCase):
@@ -246,7 +246,7 @@ class WithoutATerminal(unittest.TestCase):
             self.check_refused(here)
 
     def check_refused(self, here):
-        self.assertEqual(self.refused("--run-dir", here / "none"), "pvrelay: USAGE: top needs a terminal; `pvrelay status` with the same options does not\n")
+        self.assertEqual(self.refused("--run-dir", here / "none"), f"pvrelay: USAGE: top needs a terminal; `pvrelay status --run-dir {here}/none` does not\n")
         self.assertEqual(self.refused(), "pvrelay: USAGE: --run-dir FOLDER, --target DB or --config FILE is missing; see `pvrelay help top`\n")
         self.assertEqual(self.refused("--target", here / "none/t.db"), f"pvrelay: TARGET: {here}/none/t.db: No such file or directory\n")
         self.assertEqual(self.refused("--config", here / "none/c.json"),

@@ -161,8 +161,8 @@ static void test_start_of_run(void **state) {
     s_expect("start-of-run=1", 0, 0, false);
     s_expect_error("start-of-run=2", PR_E_USAGE, "the target: run 2 was taken back already, on 2025-10-28 11:00:00");
     s_expect_error("start-of-run=4", PR_E_USAGE, "the target: there is no run 4; there are 3, 1");
-    s_expect_error("start-of-run=", PR_E_USAGE, "start-of-run=: a run's number is expected, see `pvrelay status`");
-    s_expect_error("start-of-run=-1", PR_E_USAGE, "start-of-run=-1: a run's number is expected, see `pvrelay status`");
+    s_expect_error("start-of-run=", PR_E_USAGE, "start-of-run=: a run's number is expected, see `pvrelay status --target DB`");
+    s_expect_error("start-of-run=-1", PR_E_USAGE, "start-of-run=-1: a run's number is expected, see `pvrelay status --target DB`");
     /* An unfinished run that committed nothing: the point before it is the newest one of the others. */
     s_run(4, "streaming");
     s_expect("start-of-run", 10, 3, false);
@@ -281,8 +281,8 @@ static void test_what_a_name_can_be(void **state) {
         {"a\xE3\x80", "a name must be UTF-8; byte 2 of this one is not"},
         {"a=b", "a=b: a name has no \"=\""},
         {"007", "007: a name is no number: checkpoints have numbers already"},
-        {"start-of-run", "start-of-run: is no name: it means something to `pvrelay rollback`"},
-        {"last-validated", "last-validated: is no name: it means something to `pvrelay rollback`"},
+        {"start-of-run", "start-of-run: is no name: rollback --to has a meaning for it"},
+        {"last-validated", "last-validated: is no name: rollback --to has a meaning for it"},
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         assert_int_equal(pr_checkpoint_check_name(good[i], NULL), 0);

@@ -92,13 +92,13 @@ static void test_result(void **state) {
              "\n"
              "Id counters that stay where they are, so that no id is used twice: clients, users\n"
              "Checked: foreign keys, quick_check.\n"
-             "`pvrelay run` continues run 2 at record 1,001 of 1,464.\n");
+             "Replaying the same exports continues run 2 at record 1,001 of 1,464.\n");
     view.dry_run = true;
     result.tables_count = 0;
     s_expect(pr_rollback_view_result, &view,
              "\nThis is what would be done: the target would stand at checkpoint 9.\n"
              "Checked: foreign keys, quick_check.\n"
-             "`pvrelay run` would then continue run 2 at record 1,001 of 1,464.\n"
+             "Replaying the same exports would then continue run 2 at record 1,001 of 1,464.\n"
              "Dry run: nothing was changed.\n");
     view.dry_run = false;
     result.position_records = 1464;
@@ -106,7 +106,7 @@ static void test_result(void **state) {
     s_expect(pr_rollback_view_result, &view,
              "\nDone: the target stands at the state before any run.\n"
              "Checked: foreign keys, quick_check.\n"
-             "`pvrelay run` continues run 2, all of whose records are in.\n");
+             "Replaying the same exports continues run 2, all of whose records are in.\n");
 }
 
 /* One of each kind, mixed, and more than are kept. */
@@ -143,7 +143,7 @@ static void test_conflicts(void **state) {
     s_expect(pr_rollback_view_conflicts, &view, expected);
     snprintf(expected, sizeof expected,
              "\nDone: the target stands at the state before any run, but for what is left.\nLeft as it is:\n%s\n"
-             "Checked: foreign keys, quick_check.\n`pvrelay run` begins a new run.\n",
+             "Checked: foreign keys, quick_check.\nReplaying begins a new run.\n",
              lines);
     s_expect(pr_rollback_view_result, &view, expected);
 }
