@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Named windows at which a test can have a process killed. */
+/* Named windows at which a test can have a process killed, or stopped. */
 #include "common/fault.h"
 
 #ifdef PVRELAY_FAULT_POINTS
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,12 +20,16 @@ void pr_fault(const char *name) {
     if (strlen(name) != size || strncmp(name, wanted, size) != 0)
         return;
     unsigned long turn = wanted[size] == '@' ? strtoul(wanted + size + 1, NULL, 10) : 1;
-    if (++s_passed != turn)
+    bool stop = getenv("PVRELAY_FAULT_STOP") != NULL;
+    s_passed++;
+    if (stop ? s_passed < turn : s_passed != turn)
         return;
-    int file = open(marker, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    int file = open(marker, O_CREAT | (stop ? O_APPEND : O_EXCL) | O_WRONLY | O_CLOEXEC, 0600);
     if (file < 0)
         return; /* it has struck before */
+    bool noted = !stop || write(file, "x", 1) == 1;
     close(file);
-    raise(SIGKILL);
+    if (noted)
+        raise(stop ? SIGSTOP : SIGKILL);
 }
 #endif

@@ -53,6 +53,8 @@ static bool s_alive(void *context) {
     pr_daemon_busy(self->daemon);
     if (self->at_work.nonce == 0)
         return true;
+    if (self->at_work.checkpoint == 0 && !self->given_up)
+        pr_fault("validator.amid-whole");
     if (now_ms - self->working_ms >= s_working_ms) {
         pr_message_t message = {.id = PR_MSG_WORKING, .working = self->at_work};
         pr_daemon_send(self->daemon, self->daemon->out, &message, NULL, 0);

@@ -172,9 +172,12 @@ int pr_verdicts_send(pr_verdicts_t *self, int64_t now_ms, pr_whole_part_t part, 
     bool asked = self->sent > 0 || self->asked != PR_WHOLE_NONE;
     if (asked && now_ms - self->heard_ms >= self->patience_ms) {
         int64_t longer_ms = 2 * self->patience_ms;
+        pr_whole_part_t again = self->asked;
         int result = pr_verdicts_send_again(self, err);
         if (result < 0)
             return result;
+        if (again != PR_WHOLE_NONE) /* the same question, to be known as such; by now more of it could be asked */
+            part = again;
         self->patience_ms = longer_ms < s_patience_ms ? longer_ms : s_patience_ms;
     }
     int result = s_fill(self, err);

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""A validator that is killed again and again, and one that comes when everything is committed: every row is proved, counted once."""
+"""A validator that is killed again and again, one that comes when everything is committed, and one that takes long: every row is proved,
+counted once."""
 
 import contextlib
+import json
 import os
 import pathlib
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -197,6 +200,69 @@ class LateValidator(ByHand):
                      environment={"PVRELAY_FAULT": "validator.after-verdict@5", "PVRELAY_FAULT_MARKER": str(self.root / "run-struck")})
         self.assertTrue((self.root / "run-struck").exists())
         self.assert_as_undisturbed(target)
+
+
+class LongProof(ByHand):
+    """A proof of the whole that takes longer than the writer's patience, which is short with a validator that has not answered yet."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.holder = pipeline.folder()
+        cls.root = cls.holder.__enter__()
+        cls.exports = pipeline.generate(cls.root / "exports", "--modules", 40000)
+
+    def proving(self, name, window):
+        """A run whose commits are all proved, by a validator that died then; another one, which answers to nothing but the whole, is stopped
+        at this window. Returns target, run folder, the stages by name, and what grows with each time it passes the window."""
+        target, run_dir, marker = self.root / f"{name}.db", self.root / name, self.root / f"{name}-passed"
+        config = pipeline.write_config(self.root / f"{name}.json", self.exports, target, run_dir, resend_ms=50)
+        stages = {program: self.start(program, config, run_dir) for program in ("reader", "transformer", "writer")}
+        first = self.start("validator", config, run_dir, {"PVRELAY_FAULT": "validator.before-content",
+                                                          "PVRELAY_FAULT_MARKER": str(self.root / f"{name}-struck")})
+        self.assertEqual(first.wait(timeout=pipeline.DEADLINE), -signal.SIGKILL, first.stderr.read())
+        stages["validator"] = self.start("validator", config, run_dir, {"PVRELAY_FAULT": window, "PVRELAY_FAULT_STOP": "1",
+                                                                        "PVRELAY_FAULT_MARKER": str(marker)})
+        pipeline.wait_until(lambda: self.is_stopped(stages["validator"]), "the validator to be at it")
+        return config, target, run_dir, stages, marker
+
+    @staticmethod
+    def is_stopped(process):
+        return pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    @staticmethod
+    def elapsed(target, run_dir):
+        status = subprocess.run([pipeline.BIN / "pvrelay", "status", "--target", target, "--run-dir", run_dir, "--json"], check=True,
+                                capture_output=True, text=True).stdout
+        return json.loads(status)["progress"]["elapsed_s"]
+
+    def finished(self, target, stages):
+        """All end well; nothing is left over."""
+        for name, process in stages.items():
+            self.assertEqual(process.wait(timeout=pipeline.DEADLINE), 0, f"{name}: {process.stderr.read()}")
+        self.assertEqual(pipeline.query(target, "SELECT state, outcome FROM pvrelay_run"), [("complete", 0)])
+        pipeline.assert_accounted(self, target)
+
+    def test_it_is_done_once(self):
+        """Meanwhile the writer asks again, and again: the answer to the first is the answer to all."""
+        _, target, run_dir, stages, marker = self.proving("once", "validator.before-content")
+        begun = self.elapsed(target, run_dir)
+        pipeline.wait_until(lambda: self.elapsed(target, run_dir) > begun + 0.5, "the writer to have asked several times")
+        stages["validator"].send_signal(signal.SIGCONT)
+        pipeline.wait_until(lambda: stages["writer"].poll() is not None or marker.stat().st_size > 1, "the end, or another proof")
+        self.assertEqual(marker.stat().st_size, 1, "proofs")
+        self.finished(target, stages)
+
+    def test_asked_to_leave_in_the_midst(self):
+        """It gives the proof up where it stands, without a word; the next validator proves it."""
+        config, target, run_dir, stages, marker = self.proving("left", "validator.amid-whole")
+        stages["validator"].terminate()
+        stages["validator"].send_signal(signal.SIGCONT)
+        pipeline.wait_until(lambda: stages["validator"].poll() is not None or marker.stat().st_size > 1, "its end, or more of the proof")
+        self.assertEqual(marker.stat().st_size, 1, "it went on")
+        self.assertEqual(stages["validator"].wait(timeout=pipeline.DEADLINE), 6, stages["validator"].stderr.read())
+        self.assertEqual(pipeline.query(target, "SELECT state FROM pvrelay_run"), [("proving",)])
+        stages["validator"] = self.start("validator", config, run_dir)
+        self.finished(target, stages)
 
 
 INDEXES = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name NOT GLOB 'pvrelay_*' ORDER BY name"

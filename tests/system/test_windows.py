@@ -38,6 +38,7 @@ WINDOWS = {
     "validator.before-verdict": 3,
     "validator.after-verdict": 3,
     "validator.before-content": 1,
+    "validator.amid-whole": 1,
     "writer.content-proved": 1,
     "validator.before-file": 1,
     "peer.before-bye": 1,

@@ -756,6 +756,29 @@ static void test_a_validator_at_work_is_not_asked_again(void **state) {
     assert_true(s_finish_nonce == nonce);
 }
 
+/*  The content was asked for, and meanwhile all indexes are built: asked out of impatience, it is the same question, not one for
+ *  content and file, which would have the content proved twice. */
+static void test_asked_again_it_is_the_same_question(void **state) {
+    fixture_t *fixture = *state;
+    s_turn(fixture);
+    s_prove_commits(fixture);
+    assert_true(s_turn(fixture));
+    assert_int_equal(s_finish_part, PR_WHOLE_CONTENT);
+    uint64_t nonce = s_finish_nonce;
+    while (s_turn(fixture))
+        continue;
+    assert_int_equal(s_indexes_left(fixture), 0);
+    assert_int_equal(s_finish_sent, 1);
+    s_now_ms += 10000;
+    s_turn(fixture);
+    assert_int_equal(s_finish_sent, 2);
+    assert_int_equal(s_finish_part, PR_WHOLE_CONTENT);
+    assert_true(s_finish_nonce == nonce);
+    s_prove(fixture, 0, PR_WHOLE_CONTENT);
+    s_turn(fixture);
+    assert_int_equal(s_finish_part, PR_WHOLE_FILE);
+}
+
 static bool s_go_on(void *context) {
     (void)context;
     return true;
@@ -792,6 +815,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_target_is_left_alone_once_its_run_failed, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_target_is_left_alone_after_too_many_rejects, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_what_is_passed_over_is_sent_again, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(test_asked_again_it_is_the_same_question, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_a_validator_at_work_is_not_asked_again, s_setup, s_teardown),
     };
     pr_sql_alive(s_go_on, NULL); /* before the fixture's first use of SQLite */
