@@ -13,8 +13,22 @@
 /* The name of the copy that is to be mended: what comes with pvrelay is not for that. */
 #define S_COPY "my-mapping.json"
 
-static bool s_is(const pr_report_reject_t *reject, pr_reject_reason_t reason) {
-    return strcmp(reject->reason, pr_reject_word(reason)) == 0;
+/* What settles rejects of a reason. */
+typedef enum { S_SETTLE, S_REPLAY, S_MEND_EXPORTS, S_MEND_EITHER } s_way_t;
+
+static s_way_t s_way(const pr_report_t *report, const char *reason) {
+    switch (pr_reject_from_word(reason)) {
+    case PR_R_CHANGED_IN_TARGET:
+        return S_SETTLE;
+    case PR_R_UNKNOWN_PARENT:
+        return *report->not_given != '\0' ? S_REPLAY : S_MEND_EXPORTS;
+    case PR_R_MALFORMED_JSON:
+    case PR_R_BAD_UTF8:
+    case PR_R_DUPLICATE_KEY: /* no mapping takes these */
+        return S_MEND_EXPORTS;
+    default:
+        return S_MEND_EITHER;
+    }
 }
 
 static pr_remedy_t s_settle(const pr_report_t *report) {
@@ -37,25 +51,19 @@ static pr_remedy_t s_mend(const pr_report_t *report) {
 }
 
 size_t pr_remedies(const pr_report_t *report, pr_remedy_t ret_remedies[PR_REMEDIES_MAX]) {
+    bool ways[S_MEND_EITHER + 1] = {false};
     size_t count = 0;
-    bool foreign = false;
-    bool others = false;
-    bool parents = *report->not_given != '\0';
-    for (size_t i = 0; i < report->rejects_count; i++) {
-        const pr_report_reject_t *reject = &report->rejects[i];
-        if (s_is(reject, PR_R_CHANGED_IN_TARGET))
-            foreign = true;
-        else if (!parents || !s_is(reject, PR_R_UNKNOWN_PARENT))
-            others = true;
-    }
-    if (parents)
+    for (size_t i = 0; i < report->rejects_count; i++)
+        ways[s_way(report, report->rejects[i].reason)] = true;
+    if (ways[S_REPLAY])
         ret_remedies[count++] = (pr_remedy_t){.sentence = PR_S_GIVE, .argument = report->not_given};
-    if (foreign)
+    if (ways[S_SETTLE])
         ret_remedies[count++] = s_settle(report);
-    if (others) {
+    if (ways[S_MEND_EITHER])
         ret_remedies[count++] = s_mend(report);
-        ret_remedies[count++] = (pr_remedy_t){.sentence = PR_S_MEND_EXPORTS};
-    }
+    if (ways[S_MEND_EITHER] || ways[S_MEND_EXPORTS])
+        ret_remedies[count++] =
+            (pr_remedy_t){.sentence = ways[S_MEND_EITHER] ? PR_S_OR_MEND_EXPORTS : PR_S_MEND_EXPORTS};
     return count;
 }
 

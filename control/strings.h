@@ -81,7 +81,8 @@ extern const char *const pr_language_words[];
     X(MEND, "Once the mapping is mended, try them again:", "Une fois le mapping corrigé, réessayez-les :")                   \
     X(MEND_COPY,                                                                                                             \
       "Mend a copy of the mapping, and try them again:", "Corrigez une copie du mapping, puis réessayez-les :")              \
-    X(MEND_EXPORTS, "Or mend the exports, and replay them.", "Ou corrigez les exports, et rejouez-les.")                     \
+    X(MEND_EXPORTS, "Mend the exports, and replay them.", "Corrigez les exports, et rejouez-les.")                           \
+    X(OR_MEND_EXPORTS, "Or mend the exports, and replay them.", "Ou corrigez les exports, et rejouez-les.")                  \
     X(COMPLETE_FAILED,                                                                                                       \
       "Complete, but not what was exported: do not use this target before the failures above are understood.",               \
       "Terminé, mais ce n'est pas ce qui a été exporté : n'utilisez pas cette base cible avant d'avoir compris les "     \

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/sql_has.h"
 #include "common/sql_text.h"
 #include "validator/inverse_state.h"
 
@@ -108,6 +109,20 @@ static bool s_is_common(const pr_row_spec_t *spec, const pr_column_t *column) {
     return spec->mode == PR_MODE_UPSERT;
 }
 
+/* Of a required column that is not there: is its table? */
+static int s_refuse(pr_inverse_t *inverse, const char *table, const char *column, pr_error_t *err) {
+    int has = pr_sql_has_table(inverse->db, table, err);
+    if (has < 0)
+        return has;
+    if (has == 0)
+        return pr_error_set(err, PR_E_TARGET_SCHEMA,
+                            "%s: there is no table %s, which the mapping needs; give a HUB database, or replay exports "
+                            "into this one first",
+                            inverse->path, table);
+    return pr_error_set(err, PR_E_TARGET_SCHEMA, "%s: table %s has no column %s, which the mapping needs",
+                        inverse->path, table, column);
+}
+
 static int s_find_columns(pr_inverse_t *inverse, pr_inverse_row_t *row, pr_error_t *err) {
     const pr_row_spec_t *spec = row->spec;
     row->noted = spec->mode == PR_MODE_ENSURE || spec->through_table != NULL;
@@ -121,8 +136,7 @@ static int s_find_columns(pr_inverse_t *inverse, pr_inverse_row_t *row, pr_error
         if (has < 0)
             return has;
         if (has == 0 && !column->optional)
-            return pr_error_set(err, PR_E_TARGET_SCHEMA, "%s: table %s has no column %s, which the mapping needs",
-                                inverse->path, spec->table, column->name);
+            return s_refuse(inverse, spec->table, column->name, err);
         row->columns[i].cell = has == 0 ? -1 : (int)row->cells_count++;
         row->parent_in_key |= has != 0 && column->key && column->op == PR_OP_PARENT;
     }

@@ -91,6 +91,12 @@ class Hints(unittest.TestCase):
         self.assertIn("\nReplay audits too: with their exports beside these, the same command does.\n", text)
         self.run_exports("modules.json", "audits.json", expect=0)
 
+    def test_what_no_mapping_takes(self):
+        pipeline.generate(self.folder, "--modules", 20, "--trap", "bad-utf8", "--trap", "duplicate-key", "--trap", "orphan-module")
+        text = self.run_exports("audits.json", "modules.json", expect=3)
+        self.assertEqual(self.offered(text), [])
+        self.assertIn("\nComplete, but 3 of 21 records were rejected.\nMend the exports, and replay them.\nLook further: ", text)
+
     def test_the_report(self):
         """All shell blocks of the report, from another folder, in the order in which they stand."""
         self.spoil()

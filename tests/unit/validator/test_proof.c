@@ -889,6 +889,16 @@ static void test_open_failures(void **state) {
     text = pr_xasprintf("%s: table el_audits has no column location, which the mapping needs", f->target);
     assert_string_equal(err.text, text);
     free(text);
+    pr_error_clear(&err);
+
+    s_exec(f, "DROP TABLE el_modules");
+    assert_int_equal(pr_proof_commit(f->proof, 1, f->ranges[S_MODULES], 0, f->list, &read, &err), -PR_E_TARGET_SCHEMA);
+    text = pr_xasprintf(
+        "%s: there is no table el_modules, which the mapping needs; give a HUB database, or replay exports "
+        "into this one first",
+        f->target);
+    assert_string_equal(err.text, text);
+    free(text);
 }
 
 /* The validator's connection cannot write, whatever it is made to do. */
