@@ -161,8 +161,10 @@ static void test_start_of_run(void **state) {
     s_expect("start-of-run=1", 0, 0, false);
     s_expect_error("start-of-run=2", PR_E_USAGE, "the target: run 2 was taken back already, on 2025-10-28 11:00:00");
     s_expect_error("start-of-run=4", PR_E_USAGE, "the target: there is no run 4; there are 3, 1");
-    s_expect_error("start-of-run=", PR_E_USAGE, "start-of-run=: a run's number is expected, see `pvrelay status --target DB`");
-    s_expect_error("start-of-run=-1", PR_E_USAGE, "start-of-run=-1: a run's number is expected, see `pvrelay status --target DB`");
+    s_expect_error("start-of-run=", PR_E_USAGE,
+                   "start-of-run=: a run's number is expected, see `pvrelay status --target DB`");
+    s_expect_error("start-of-run=-1", PR_E_USAGE,
+                   "start-of-run=-1: a run's number is expected, see `pvrelay status --target DB`");
     /* An unfinished run that committed nothing: the point before it is the newest one of the others. */
     s_run(4, "streaming");
     s_expect("start-of-run", 10, 3, false);
