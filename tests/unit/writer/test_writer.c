@@ -547,19 +547,20 @@ static void test_lazy_validator_ends_the_run_with_failures(void **state) {
                   "whole: it does not show that the run's books were read");
 }
 
+static const pr_failure_t s_missing = {.kind = PR_FAILURE_MISSING,
+                                       .stream = "modules",
+                                       .table = "el_modules",
+                                       .key = "",
+                                       .column = "",
+                                       .expected = "a row",
+                                       .stored = "no row"};
+
 /* A verdict with failures need not be of the rows that the writer knows, as these may be what is wrong. */
 static void test_failures_are_believed(void **state) {
     fixture_t *fixture = *state;
     s_turn(fixture);
     verdict_t verdict = s_verdict_of_commit(fixture, 2);
-    pr_failure_t failure = {.kind = PR_FAILURE_MISSING,
-                            .stream = "modules",
-                            .table = "el_modules",
-                            .key = "",
-                            .column = "",
-                            .expected = "a row",
-                            .stored = "no row"};
-    pr_proof_list_add_failure(verdict.list, &failure);
+    pr_proof_list_add_failure(verdict.list, &s_missing);
     s_digest_of_other_rows(&verdict);
     s_give(fixture, &verdict);
     s_turn(fixture);
@@ -663,15 +664,8 @@ static void test_target_is_left_alone_once_its_run_failed(void **state) {
     s_turn(fixture);
     for (int64_t i = 1; i <= s_commits; i++) {
         verdict_t verdict = s_verdict_of_commit(fixture, i);
-        pr_failure_t failure = {.kind = PR_FAILURE_MISSING,
-                                .stream = "modules",
-                                .table = "el_modules",
-                                .key = "",
-                                .column = "",
-                                .expected = "a row",
-                                .stored = "no row"};
         if (i == 2)
-            pr_proof_list_add_failure(verdict.list, &failure);
+            pr_proof_list_add_failure(verdict.list, &s_missing);
         s_give(fixture, &verdict);
     }
     while (s_turn(fixture))
