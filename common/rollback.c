@@ -49,6 +49,7 @@
 #include "common/deferred_index.h"
 #include "common/fault.h"
 #include "common/migrate.h"
+#include "common/quick_check.h"
 #include "common/rollback_keep.h"
 #include "common/rollback_table.h"
 #include "common/sql_busy.h"
@@ -498,10 +499,12 @@ static int s_quick_check(const s_way_t *way, sqlite3 *db, char *ret_text, size_t
     sqlite3_stmt *statement = NULL;
     int result = 0;
     if (sqlite3_prepare_v2(db, "PRAGMA main.quick_check(1)", -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW)
+        sqlite3_step(statement) == SQLITE_ROW) {
         snprintf(ret_text, size, "%s", pr_sql_column_text(statement, 0));
-    else
+        result = pr_quick_check_finding(db, way->path, ret_text, way->err);
+    } else {
         result = s_fail(way, db, "quick_check");
+    }
     sqlite3_finalize(statement);
     return result;
 }

@@ -179,7 +179,8 @@ def spoil(case, target):
         if way is pages:
             told.append(pages(case, target))
         else:
-            with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(target)) as db:
+            # What was spoilt before may keep this from being done; and SQLite's words of a spoilt name need not be UTF-8.
+            with contextlib.suppress(sqlite3.Error, UnicodeDecodeError), contextlib.closing(sqlite3.connect(target)) as db:
                 db.text_factory = lambda text: text.decode(errors="replace")
                 told.append(way(case, db))
                 db.commit()
