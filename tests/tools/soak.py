@@ -20,9 +20,9 @@ CAMPAIGNS = ROOT / "tests/campaigns"
 
 # Share of the time, and the build it works on; 1 and "test" for a campaign that is not here.
 WEIGHTS = {
-    "fuzz": 20,
+    "fuzz": 26,
     "io_faults": 4,
-    "random_faults": 3,
+    "random_faults": 4,
     "hostile_targets": 4,
     "power_loss": 2,
 }
