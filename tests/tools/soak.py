@@ -23,7 +23,7 @@ WEIGHTS = {
     "fuzz": 26,
     "io_faults": 4,
     "random_faults": 4,
-    "hostile_targets": 4,
+    "hostile_targets": 6,
     "power_loss": 2,
 }
 PRESETS = {"fuzz": "fuzz", "hostile_targets": "asan"}
