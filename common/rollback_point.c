@@ -70,17 +70,8 @@ static const char S_SQL_SEALED[] = "UPDATE pvrelay_run SET sealed_at = datetime(
 
 /* ---- asking ---- */
 
-static const char *s_path(sqlite3 *db) {
-    const char *path = sqlite3_db_filename(db, "main");
-    return path != NULL && *path != '\0' ? path : "the target";
-}
-
-static int s_failed(sqlite3 *db, pr_error_t *err) {
-    return pr_error_set(err, pr_sql_error_code(db), "%s: %s", s_path(db), sqlite3_errmsg(db));
-}
-
 static int s_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_statement, pr_error_t *err) {
-    return sqlite3_prepare_v2(db, sql, -1, ret_statement, NULL) == SQLITE_OK ? 0 : s_failed(db, err);
+    return sqlite3_prepare_v2(db, sql, -1, ret_statement, NULL) == SQLITE_OK ? 0 : pr_sql_fail(db, err);
 }
 
 /* 1 a row, 0 none, <0. */
@@ -88,7 +79,7 @@ static int s_step(sqlite3 *db, sqlite3_stmt *statement, pr_error_t *err) {
     int step = sqlite3_step(statement);
     if (step == SQLITE_ROW)
         return 1;
-    return step == SQLITE_DONE ? 0 : s_failed(db, err);
+    return step == SQLITE_DONE ? 0 : pr_sql_fail(db, err);
 }
 
 /* The first column of the first row of a query over one number. 1, 0 if there is no row or it is NULL, <0. */
@@ -142,19 +133,19 @@ static int s_check_books(sqlite3 *db, pr_error_t *err) {
     if (runs == 0)
         return pr_error_set(err, PR_E_TARGET_SCHEMA,
                             "%s: no run of pvrelay has been here, and it has no tables for its books; `%s` makes them",
-                            s_path(db), s_see("migrate", db).text);
+                            pr_sql_path(db), s_see("migrate", db).text);
     if (names == 0)
         return pr_error_set(err, PR_E_TARGET_SCHEMA,
                             "%s: its books are older than undo: what was committed so far cannot be taken back; "
                             "`%s` brings them up to date",
-                            s_path(db), s_see("migrate", db).text);
+                            pr_sql_path(db), s_see("migrate", db).text);
     return 0;
 }
 
 /* ---- points ---- */
 
 static int s_nothing(sqlite3 *db, pr_error_t *err) {
-    return pr_error_set(err, PR_E_USAGE, "%s: nothing was committed yet", s_path(db));
+    return pr_error_set(err, PR_E_USAGE, "%s: nothing was committed yet", pr_sql_path(db));
 }
 
 /* The newest live checkpoint before this checkpoint and run; all zero if there is none. */
@@ -197,10 +188,11 @@ static int s_no_checkpoint(sqlite3 *db, const char *word, pr_error_t *err) {
     if (result > 0 && sqlite3_column_int64(statement, 0) > 0)
         result =
             pr_error_set(err, PR_E_USAGE, "%s: there is no checkpoint %s; there are some from %lld to %lld, see `%s`",
-                         s_path(db), word, (long long)sqlite3_column_int64(statement, 0),
+                         pr_sql_path(db), word, (long long)sqlite3_column_int64(statement, 0),
                          (long long)sqlite3_column_int64(statement, 1), s_see("checkpoints", db).text);
     else if (result > 0)
-        result = pr_error_set(err, PR_E_USAGE, "%s: there is no checkpoint %s; there is none at all", s_path(db), word);
+        result =
+            pr_error_set(err, PR_E_USAGE, "%s: there is no checkpoint %s; there is none at all", pr_sql_path(db), word);
     sqlite3_finalize(statement);
     return result;
 }
@@ -227,7 +219,7 @@ static int s_find_checkpoint(sqlite3 *db, int64_t number, const char *word, pr_r
         if (gone != NULL && *gone != '\0')
             result = pr_error_set(err, PR_E_USAGE,
                                   "%s: checkpoint %" PRId64 " was taken back with run %" PRId64 " on %s; see `%s`",
-                                  s_path(db), number, point.run, gone, s_see("checkpoints", db).text);
+                                  pr_sql_path(db), number, point.run, gone, s_see("checkpoints", db).text);
         else
             *ret_point = point;
     }
@@ -248,11 +240,11 @@ static int s_tell_others(sqlite3 *db, const char *sql, const char *what, const c
         result = s_step(db, statement, err);
     }
     if (result > 0 && sqlite3_column_int(statement, 1) > 0)
-        result = pr_error_set(err, PR_E_USAGE, "%s: %s; there %s %s%s", s_path(db), what,
+        result = pr_error_set(err, PR_E_USAGE, "%s: %s; there %s %s%s", pr_sql_path(db), what,
                               sqlite3_column_int(statement, 1) == 1 ? "is" : "are", pr_sql_column_text(statement, 0),
                               sqlite3_column_int(statement, 1) == s_names_told ? ", …" : "");
     else if (result > 0)
-        result = pr_error_set(err, PR_E_USAGE, "%s: %s; %s", s_path(db), what, none);
+        result = pr_error_set(err, PR_E_USAGE, "%s: %s; %s", pr_sql_path(db), what, none);
     sqlite3_finalize(statement);
     return result;
 }
@@ -302,8 +294,8 @@ int pr_rollback_point_start(sqlite3 *db, int64_t run, pr_rollback_point_t *ret_p
         int64_t first =
             sqlite3_column_type(statement, 1) == SQLITE_NULL ? INT64_MAX : sqlite3_column_int64(statement, 1);
         if (gone != NULL && *gone != '\0')
-            result = pr_error_set(err, PR_E_USAGE, "%s: run %" PRId64 " was taken back already, on %s", s_path(db), run,
-                                  gone);
+            result = pr_error_set(err, PR_E_USAGE, "%s: run %" PRId64 " was taken back already, on %s", pr_sql_path(db),
+                                  run, gone);
         else
             result = s_before(db, first, run, ret_point, err);
     } else if (result == 0) {
@@ -399,20 +391,21 @@ int pr_checkpoint_check_name(const char *name, pr_error_t *err) {
 /* End a transaction: commit if all went well. After a failed COMMIT it may still be open. */
 static int s_end(sqlite3 *db, int result, pr_error_t *err) {
     if (result == 0 && sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-        result = s_failed(db, err);
+        result = pr_sql_fail(db, err);
     if (result < 0 && sqlite3_get_autocommit(db) == 0)
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return result;
 }
 
 static int s_begin(sqlite3 *db, pr_error_t *err) {
-    return sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK ? 0 : s_failed(db, err);
+    return sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK ? 0 : pr_sql_fail(db, err);
 }
 
 static int s_taken(sqlite3 *db, const char *name, int64_t checkpoint, pr_error_t *err) {
     if (checkpoint == 0)
-        return pr_error_set(err, PR_E_USAGE, "%s: %s is taken: it is the state before any run", s_path(db), name);
-    return pr_error_set(err, PR_E_USAGE, "%s: %s is taken: it is checkpoint %" PRId64, s_path(db), name, checkpoint);
+        return pr_error_set(err, PR_E_USAGE, "%s: %s is taken: it is the state before any run", pr_sql_path(db), name);
+    return pr_error_set(err, PR_E_USAGE, "%s: %s is taken: it is checkpoint %" PRId64, pr_sql_path(db), name,
+                        checkpoint);
 }
 
 int pr_checkpoint_name(sqlite3 *db, const char *name, int64_t *ret_checkpoint, pr_error_t *err) {
@@ -478,7 +471,7 @@ static int s_check_seal(sqlite3 *db, int64_t run, int64_t *ret_run, pr_error_t *
         return pr_error_set(err, PR_E_UNFINISHED,
                             "%s: run %" PRId64 " is not finished; finish it with the command that began it, or seal "
                             "only the runs before it (--run)",
-                            s_path(db), unfinished);
+                            pr_sql_path(db), unfinished);
     if (result == 0)
         *ret_run = through;
     return result;

@@ -8,7 +8,6 @@
 
 /* Does a query over up to two texts give a row? */
 static int s_gives_row(sqlite3 *db, const char *sql, const char *one, const char *two, pr_error_t *err) {
-    const char *path = sqlite3_db_filename(db, "main");
     sqlite3_stmt *statement = NULL;
     int step = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
     if (step == SQLITE_OK) {
@@ -18,8 +17,7 @@ static int s_gives_row(sqlite3 *db, const char *sql, const char *one, const char
     }
     int result = step == SQLITE_ROW ? 1 : 0;
     if (step != SQLITE_ROW && step != SQLITE_DONE)
-        result = pr_error_set(err, pr_sql_error_code(db), "%s: %s", path != NULL && *path != '\0' ? path : "the target",
-                              sqlite3_errmsg(db));
+        result = pr_sql_fail(db, err);
     sqlite3_finalize(statement);
     return result;
 }

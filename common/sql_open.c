@@ -81,6 +81,15 @@ pr_error_code_t pr_sql_error_code_of(sqlite3 *db, int code) {
     }
 }
 
+const char *pr_sql_path(sqlite3 *db) {
+    const char *path = sqlite3_db_filename(db, "main");
+    return path != NULL && *path != '\0' ? path : "the target";
+}
+
+int pr_sql_fail(sqlite3 *db, pr_error_t *err) {
+    return pr_error_set(err, pr_sql_error_code(db), "%s: %s", pr_sql_path(db), sqlite3_errmsg(db));
+}
+
 /* ---- an immutable database ---- */
 
 /* Size of the -wal; -1: there is none. */

@@ -33,4 +33,10 @@ pr_error_code_t pr_sql_error_code(sqlite3 *db);
 /* The same of a code that a function returned, for those that do not leave it in the connection: sqlite3changeset_…. */
 pr_error_code_t pr_sql_error_code_of(sqlite3 *db, int code);
 
+/* What messages call the database: its path, or "the target" if it has none. Borrowed from db. */
+const char *pr_sql_path(sqlite3 *db);
+
+/* Note SQLite's last error: the path and SQLite's words. Returns -pr_sql_error_code. */
+int pr_sql_fail(sqlite3 *db, pr_error_t *err);
+
 #endif

@@ -55,16 +55,10 @@ static const char S_SQL_PROOF_FINDINGS[] =
     " p.source, p.ordinal FROM pvrelay_proof_finding p JOIN pvrelay_checkpoint c ON c.checkpoint = p.checkpoint"
     " WHERE c.run = ?1";
 
-static int s_failed(sqlite3 *db, pr_error_t *err) {
-    const char *path = sqlite3_db_filename(db, "main");
-    pr_error_code_t code = pr_sql_error_code(db);
-    return pr_error_set(err, code, "%s: %s", path != NULL ? path : "the target", sqlite3_errmsg(db));
-}
-
 int pr_ledger_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_statement, pr_error_t *err) {
     sqlite3_stmt *statement;
     if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
-        return s_failed(db, err);
+        return pr_sql_fail(db, err);
     *ret_statement = statement;
     return 0;
 }
@@ -73,7 +67,7 @@ int pr_ledger_step(sqlite3 *db, sqlite3_stmt *statement, pr_error_t *err) {
     int step = sqlite3_step(statement);
     if (step == SQLITE_ROW)
         return 1;
-    return step == SQLITE_DONE ? 0 : s_failed(db, err);
+    return step == SQLITE_DONE ? 0 : pr_sql_fail(db, err);
 }
 
 void pr_ledger_take(sqlite3_stmt *statement, int column, char *ret_text, size_t room) {
@@ -214,37 +208,40 @@ int pr_ledger_unfinished(sqlite3 *db, pr_ledger_run_t *ret_run, pr_error_t *err)
     return found;
 }
 
+enum { s_exports_max = 4 };
+
+/* The paths of a run's exports. ret_paths: *each returns new*. How many; 0 if there are too many to be told, or not known. */
+static int s_exports(sqlite3 *db, int64_t run, char *ret_paths[s_exports_max]) {
+    static const char sql[] = "SELECT path FROM pvrelay_source WHERE run = ?1 GROUP BY path ORDER BY min(source)";
+    sqlite3_stmt *statement = NULL;
+    int count = 0;
+    int step = pr_ledger_prepare(db, sql, &statement, NULL);
+    if (step == 0) {
+        sqlite3_bind_int64(statement, 1, run);
+        while ((step = pr_ledger_step(db, statement, NULL)) > 0 && count < s_exports_max)
+            ret_paths[count++] = pr_xstrdup(pr_ledger_text(statement, 0));
+    }
+    sqlite3_finalize(statement);
+    while (step != 0 && count > 0)
+        free(ret_paths[--count]);
+    return count;
+}
+
 /* The command that goes on with a run; NULL if it is too long to be told. *Returns new*. */
 static char *s_continue(sqlite3 *db, const char *target, const pr_ledger_run_t *run) {
-    enum { exports_max = 4 };
-    char *words[exports_max + 3] = {pr_xstrdup("run")};
-    int count = 1;
-    if (strcmp(run->kind, "retry") == 0) {
-        free(words[0]);
-        words[0] = pr_xstrdup("retry-rejects");
-    } else {
-        sqlite3_stmt *statement = NULL;
-        static const char sql[] = "SELECT path FROM pvrelay_source WHERE run = ?1 GROUP BY path ORDER BY min(source)";
-        int step = pr_ledger_prepare(db, sql, &statement, NULL);
-        if (step == 0)
-            sqlite3_bind_int64(statement, 1, run->number);
-        while (step == 0 && count <= exports_max && (step = pr_ledger_step(db, statement, NULL)) > 0) {
-            words[count++] = pr_xstrdup(pr_ledger_text(statement, 0));
-            step = 0;
-        }
-        bool more = count > exports_max && pr_ledger_step(db, statement, NULL) != 0;
-        sqlite3_finalize(statement);
-        if (step < 0 || count == 1 || more)
-            count = 0;
-    }
-    char *command = NULL;
-    if (count > 0) {
-        words[count] = pr_xstrdup("--target");
-        words[count + 1] = pr_xstrdup(target);
-        command = pr_hint_line(count + 2, words);
-    }
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        free(words[i]);
+    bool retry = strcmp(run->kind, "retry") == 0;
+    char *exports[s_exports_max];
+    char *words[s_exports_max + 3] = {retry ? "retry-rejects" : "run"};
+    int count = retry ? 0 : s_exports(db, run->number, exports);
+    if (count == 0 && !retry)
+        return NULL;
+    for (int i = 0; i < count; i++)
+        words[1 + i] = exports[i];
+    words[1 + count] = "--target";
+    words[2 + count] = (char *)(uintptr_t)target;
+    char *command = pr_hint_line(count + 3, words);
+    for (int i = 0; i < count; i++)
+        free(exports[i]);
     return command;
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/row_digest.h"
+#include "common/sql_has.h"
 #include "validator/database.h"
 #include "validator/proof_rejects.h"
 
@@ -41,25 +42,20 @@ static const char S_REJECTED[] =
     "f.checkpoint AND "
     "j.ordinal = f.ordinal WHERE f.table_name = ?1 AND f.row_id = ?2 AND f.outcome = 'rejected' AND " PR_REJECT_IS_OPEN;
 
-static int s_has_books(sqlite3 *db, const char *path, pr_error_t *err) {
-    sqlite3_stmt *statement = NULL;
-    int result = pr_database_prepare(
-        db, path,
-        sqlite3_mprintf(
-            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name IN ('pvrelay_foreign_change', 'pvrelay_run', "
-            "'pvrelay_source', 'pvrelay_checkpoint', 'pvrelay_reject', 'pvrelay_row_digest', 'pvrelay_row_shape') "
-            "GROUP "
-            "BY type HAVING count(*) = 7"),
-        &statement, err);
-    if (result == 0)
-        result = pr_database_step(db, path, statement, err);
-    sqlite3_finalize(statement);
-    return result;
+/* 1, 0, <0. */
+static int s_has_books(sqlite3 *db, pr_error_t *err) {
+    static const char *const books[] = {"pvrelay_foreign_change", "pvrelay_run",    "pvrelay_source",
+                                        "pvrelay_checkpoint",     "pvrelay_reject", "pvrelay_row_digest",
+                                        "pvrelay_row_shape"};
+    int has = 1;
+    for (size_t i = 0; has > 0 && i < sizeof books / sizeof books[0]; i++)
+        has = pr_sql_has_table(db, books[i], err);
+    return has;
 }
 
 int pr_foreign_new(sqlite3 *db, const char *path, const pr_inverse_made_t *made, pr_foreign_t **ret_foreign,
                    pr_error_t *err) {
-    int result = s_has_books(db, path, err);
+    int result = s_has_books(db, err);
     if (result <= 0) {
         if (result == 0)
             *ret_foreign = NULL;
@@ -107,27 +103,21 @@ static bool s_is_source(const pr_inverse_made_t *made, int64_t run, uint32_t the
 
 /* The columns that a replay changes, and the target has: what a row's state is asked by. */
 static int s_take_columns(pr_foreign_t *foreign, const pr_row_spec_t *spec, pr_error_t *err) {
-    sqlite3_stmt *has = NULL;
-    int result = pr_database_prepare(
-        foreign->db, foreign->path,
-        sqlite3_mprintf("SELECT 1 FROM pragma_table_info(%Q) WHERE name = ?1 COLLATE NOCASE", spec->table), &has, err);
+    int has = 0;
     free(foreign->names);
     foreign->names = pr_xcalloc(spec->columns_count + 1, sizeof *foreign->names);
     foreign->names_count = 0;
-    for (size_t i = 0; result >= 0 && i < spec->columns_count; i++) {
+    for (size_t i = 0; has >= 0 && i < spec->columns_count; i++) {
         const pr_column_t *column = &spec->columns[i];
         if (column->key ? spec->through_table == NULL || column->op != PR_OP_PARENT : column->keep)
             continue;
-        sqlite3_bind_text(has, 1, column->name, -1, SQLITE_STATIC);
-        result = pr_database_step(foreign->db, foreign->path, has, err);
-        sqlite3_reset(has);
-        if (result <= 0)
+        has = pr_sql_has_column(foreign->db, spec->table, column->name, err);
+        if (has <= 0)
             continue;
         pr_row_digests_add(foreign->digests, spec->table, column->name, &foreign->table);
         foreign->names[foreign->names_count++] = column->name;
     }
-    sqlite3_finalize(has);
-    return result < 0 ? result : 0;
+    return has < 0 ? has : 0;
 }
 
 /* Ask about rows of this row of the mapping, as they are now. */

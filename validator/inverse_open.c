@@ -67,19 +67,6 @@ static int s_prepare_lookup(pr_inverse_t *inverse, pr_inverse_column_t *column, 
                                &column->confirm, err);
 }
 
-/* Whether the target has the column. 1, 0, <0. */
-static int s_has_column(pr_inverse_t *inverse, const char *table, const char *column, pr_error_t *err) {
-    sqlite3_stmt *statement = NULL;
-    int result = pr_database_prepare(
-        inverse->db, inverse->path,
-        sqlite3_mprintf("SELECT 1 FROM pragma_table_xinfo(%Q) WHERE name = %Q COLLATE NOCASE", table, column),
-        &statement, err);
-    if (result == 0)
-        result = pr_database_step(inverse->db, inverse->path, statement, err);
-    sqlite3_finalize(statement);
-    return result;
-}
-
 /* Does the value follow from the fields that the row's key copies, or from none? */
 static bool s_is_key_field(const pr_row_spec_t *spec, int field) {
     for (size_t i = 0; i < spec->columns_count; i++)
@@ -132,7 +119,7 @@ static int s_find_columns(pr_inverse_t *inverse, pr_inverse_row_t *row, pr_error
         row->columns[i].column = column;
         row->columns[i].common = s_is_common(spec, column);
         row->noted |= column->keep;
-        int has = s_has_column(inverse, spec->table, column->name, err);
+        int has = pr_sql_has_column(inverse->db, spec->table, column->name, err);
         if (has < 0)
             return has;
         if (has == 0 && !column->optional)
