@@ -105,3 +105,7 @@ char *pr_format_record(const char *data, size_t size) {
     free(line);
     return escaped;
 }
+
+const char *pr_format_plural(uint64_t count) {
+    return count == 1 ? "" : "s";
+}

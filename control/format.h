@@ -36,6 +36,9 @@ pr_format_t pr_format_clock(double seconds);
 /* Seconds with as many decimals as are of use: "0.213", "12.34", "1234.5"; negative: "-". */
 pr_format_t pr_format_seconds(double seconds);
 
+/* What a noun of so many ends in: "" or "s". */
+const char *pr_format_plural(uint64_t count);
+
 /* How many columns a UTF-8 text takes on a terminal, taking every character for one column wide. */
 size_t pr_format_width(const char *text);
 

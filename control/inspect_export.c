@@ -225,7 +225,7 @@ static void s_note_file(pr_inspection_t *self, const pr_export_t *export) {
         pr_inventory_add_finding(inventory, "%s begins with a byte order mark; it is skipped", export->path);
     if (export->banner_lines > 0)
         pr_inventory_add_finding(inventory, "%s has %" PRIu32 " line%s before the JSON; they are skipped", export->path,
-                                 export->banner_lines, export->banner_lines == 1 ? "" : "s");
+                                 export->banner_lines, pr_format_plural(export->banner_lines));
     for (char **key = export->unknown_meta; key != NULL && *key != NULL; key++)
         pr_inventory_add_finding(inventory, "%s has an unknown key \"%s\" in its envelope; it is left out",
                                  export->path, *key);

@@ -32,12 +32,12 @@ static const char *s_stream_name(const pr_mapping_t *mapping, const pr_result_se
 
 static void s_print_export(const pr_export_t *export, const pr_mapping_t *mapping, FILE *out) {
     fprintf(out, "%s: %s, %zu result set%s\n", pr_text_line(export->path).text, pr_format_bytes(export->size).text,
-            export->sets_count, export->sets_count == 1 ? "" : "s");
+            export->sets_count, pr_format_plural(export->sets_count));
     for (size_t i = 0; i < export->sets_count; i++) {
         const pr_result_set_t *set = &export->sets[i];
         fprintf(out, "  %s: %s record%s, %s, bytes %" PRIu64 " to %" PRIu64 "\n", s_stream_name(mapping, set),
-                pr_format_count(set->records).text, set->records == 1 ? "" : "s", s_shape_word(set->shape), set->begin,
-                set->end);
+                pr_format_count(set->records).text, pr_format_plural(set->records), s_shape_word(set->shape),
+                set->begin, set->end);
     }
 }
 

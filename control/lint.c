@@ -6,6 +6,7 @@
 #include "common/config.h"
 #include "common/mapping.h"
 #include "control/command.h"
+#include "control/format.h"
 #include "control/options.h"
 #include "control/run.h"
 
@@ -45,8 +46,6 @@ int pr_run_load_mapping(const char *path, FILE *out, pr_mapping_t **ret_mapping,
     return pr_error_set(err, PR_E_MAPPING, "%s: %zu mistake%s", path, mistakes.count, mistakes.count == 1 ? "" : "s");
 }
 
-#define S_S(count) ((count) == 1 ? "" : "s")
-
 int pr_command_lint(int argc, char **argv, pr_error_t *err) {
     pr_operands_t operands;
     int result = pr_options_parse(NULL, 0, argc, argv, 1, &operands, err);
@@ -61,8 +60,8 @@ int pr_command_lint(int argc, char **argv, pr_error_t *err) {
             rows += mapping->streams[i].rows_count;
         printf("%s: ok: mapping %s, %zu stream%s, %zu row%s, %zu value map%s, %zu derived column%s\n",
                pr_text_line(path).text, pr_text_line(mapping->name).text, mapping->streams_count,
-               S_S(mapping->streams_count), rows, S_S(rows), mapping->maps_count, S_S(mapping->maps_count),
-               mapping->derived_count, S_S(mapping->derived_count));
+               pr_format_plural(mapping->streams_count), rows, pr_format_plural(rows), mapping->maps_count,
+               pr_format_plural(mapping->maps_count), mapping->derived_count, pr_format_plural(mapping->derived_count));
     }
     pr_mapping_destroy(&mapping);
     free(path);

@@ -23,6 +23,7 @@
 #include "common/signals.h"
 #include "control/begin.h"
 #include "control/command.h"
+#include "control/format.h"
 #include "control/interrupt.h"
 #include "control/options.h"
 #include "control/progress_view.h"
@@ -255,7 +256,7 @@ static int s_begin(pr_manager_t *manager, bool *ret_over, pr_ending_t *ret_endin
     snprintf(manager->what, sizeof manager->what, "run %s", config->run);
     if (!over)
         pr_log(PR_LOG_NOTICE, "run %s %s: %zu export%s into %s", config->run, picked > 0 ? "goes on" : "begins",
-               config->sources_count, config->sources_count == 1 ? "" : "s", config->target);
+               config->sources_count, pr_format_plural(config->sources_count), config->target);
     result = pr_manage_publish(manager, err);
     pr_fault("manage.after-config");
     if (result == 0 && picked == 0) { /* one that is there speaks of an earlier run */

@@ -174,8 +174,9 @@ static int s_choose_files(const pr_retry_t *retry, const char *mapping_path, con
             paths[count++] = file->path;
         else
             printf("%s rejected record%s of %s cannot be tried again and stay%s rejected: %s: %s\n",
-                   pr_format_count(file->records).text, file->records == 1 ? "" : "s", pr_text_line(file->stream).text,
-                   file->records == 1 ? "s" : "", pr_error_name((int)why.code), why.text);
+                   pr_format_count(file->records).text, pr_format_plural(file->records),
+                   pr_text_line(file->stream).text, file->records == 1 ? "s" : "", pr_error_name((int)why.code),
+                   why.text);
         pr_export_destroy(&export);
     }
     pr_mapping_destroy(&mapping);

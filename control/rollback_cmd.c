@@ -107,7 +107,7 @@ static int s_conflict(const pr_rollback_view_t *view, pr_error_t *err) {
     uint64_t total = view->result->conflicts_total;
     return pr_error_set(err, PR_E_CONFLICT,
                         "%s: %s conflict%s, nothing was changed; settle %s, or take back the rest with --keep-theirs",
-                        view->target, pr_format_count(total).text, total == 1 ? "" : "s", total == 1 ? "it" : "them");
+                        view->target, pr_format_count(total).text, pr_format_plural(total), total == 1 ? "it" : "them");
 }
 
 /* Do it and show it. The plan is shown already, unless as JSON. */

@@ -13,10 +13,6 @@
 
 enum { s_kinds = PR_CONFLICT_SCHEMA + 1, s_table_width = 14 };
 
-static const char *s_s(uint64_t count) {
-    return count == 1 ? "" : "s";
-}
-
 /* "checkpoint 12". *Returns new*. */
 static char *s_point(int64_t checkpoint) {
     return checkpoint == 0 ? pr_xstrdup("the state before any run") : pr_xasprintf("checkpoint %" PRId64, checkpoint);
@@ -36,12 +32,12 @@ static void s_print_run(const pr_rollback_run_t *run, FILE *out) {
         fprintf(out, "  run %" PRId64 " is given up; it has committed nothing\n", run->number);
     else if (run->whole)
         fprintf(out, "  run %" PRId64 " is taken back as a whole: %s checkpoint%s, %s record%s\n", run->number,
-                pr_format_count(run->checkpoints).text, s_s(run->checkpoints), pr_format_count(run->records).text,
-                s_s(run->records));
+                pr_format_count(run->checkpoints).text, pr_format_plural(run->checkpoints),
+                pr_format_count(run->records).text, pr_format_plural(run->records));
     else
         fprintf(out, "  run %" PRId64 " is taken back in part: its last %s checkpoint%s, %s record%s\n", run->number,
-                pr_format_count(run->checkpoints).text, s_s(run->checkpoints), pr_format_count(run->records).text,
-                s_s(run->records));
+                pr_format_count(run->checkpoints).text, pr_format_plural(run->checkpoints),
+                pr_format_count(run->records).text, pr_format_plural(run->records));
 }
 
 static void s_print_names(const pr_rollback_report_t *report, FILE *out) {
